@@ -1,0 +1,1 @@
+//! Models by name: from a folder, the hub cache or the hub.

@@ -1,0 +1,3 @@
+//! The `tarjim` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The fast engine: Marian in int8 on the CPU, without padding.

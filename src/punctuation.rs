@@ -1,0 +1,1 @@
+//! English punctuation as printed: spaces, quotes and dashes.

@@ -1,0 +1,1 @@
+//! Lossless splitting of Arabic text into sentences.

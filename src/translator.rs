@@ -1,0 +1,1 @@
+//! The pipeline: split, encode, search, align, join.

@@ -1,0 +1,1 @@
+//! SentencePiece pieces, their ids and their spans.

@@ -1,0 +1,210 @@
+//! Multi-head attention of a few queries over keys and values that lie in pages of eight positions.
+//!
+//! In a page the keys lie with eight positions side by side and the values row by row, so both products run down the
+//! lanes without a sum across them. What a query gets is summed position after position, whether it is computed
+//! alone or with its neighbours.
+
+use super::isa::Operation;
+use super::lanes::{Lanes, exponential};
+
+/// Positions in a page.
+pub(in crate::native) const PAGE: usize = 8;
+
+/// Where keys and values lie: page `i` of the sequence is `arena[pages[i]]`.
+#[derive(Clone, Copy)]
+pub(in crate::native) struct PagedKeys<'a> {
+    pub(in crate::native) arena: &'a [Box<[f32]>],
+    pub(in crate::native) pages: &'a [u32],
+    /// Where in a page the keys begin: for each of the inner dimensions, eight positions.
+    pub(in crate::native) keys: usize,
+    /// Where in a page the values begin: for each of eight positions, all inner dimensions.
+    pub(in crate::native) values: usize,
+}
+
+/// Attention of consecutive rows over one sequence of keys.
+pub(in crate::native) struct Attend<'a> {
+    /// Rows of queries, already scaled: `stride` values from one to the next, heads one after the other.
+    pub(in crate::native) queries: &'a [f32],
+    pub(in crate::native) stride: usize,
+    /// Number of queries.
+    pub(in crate::native) count: usize,
+    pub(in crate::native) memory: PagedKeys<'a>,
+    /// Positions the first query sees.
+    pub(in crate::native) length: usize,
+    /// Whether each query sees one position more than the one before.
+    pub(in crate::native) causal: bool,
+    pub(in crate::native) heads: usize,
+    /// Values of a head: a multiple of eight.
+    pub(in crate::native) head_size: usize,
+    /// Rows of `heads · head_size` values.
+    pub(in crate::native) out: &'a mut [f32],
+    /// A head whose weights are wanted, and where: one vector a query, of as many values as it sees.
+    pub(in crate::native) traced: Option<(usize, &'a mut [Vec<f32>])>,
+    pub(in crate::native) scratch: &'a mut Vec<f32>,
+}
+
+/// Queries that are worked on together.
+const TOGETHER: usize = 4;
+
+impl Operation for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<L: Lanes>(mut self) {
+        let longest = self.length + if self.causal { self.count.saturating_sub(1) } else { 0 };
+        let room = longest.div_ceil(PAGE) * PAGE;
+        let mut scratch = std::mem::take(self.scratch);
+        scratch.resize(room * TOGETHER, 0.0);
+        for head in 0..self.heads {
+            let mut query = 0;
+            while query < self.count {
+                if self.count - query >= TOGETHER {
+                    self.head::<L, TOGETHER>(head, query, &mut scratch);
+                    query += TOGETHER;
+                } else {
+                    self.head::<L, 1>(head, query, &mut scratch);
+                    query += 1;
+                }
+            }
+        }
+        *self.scratch = scratch;
+    }
+}
+
+impl Attend<'_> {
+    /// Positions that query `query` sees.
+    #[inline(always)]
+    fn seen(&self, query: usize) -> usize {
+        self.length + if self.causal { query } else { 0 }
+    }
+
+    /// One head of queries `first..first + Q`.
+    #[inline(always)]
+    fn head<L: Lanes, const Q: usize>(&mut self, head: usize, first: usize, scratch: &mut [f32]) {
+        let pages = self.seen(first + Q - 1).div_ceil(PAGE);
+        let room = pages * PAGE;
+        let mut page = 0;
+        while pages - page >= 2 {
+            self.scores::<L, Q, 2>(head, first, page, room, scratch);
+            page += 2;
+        }
+        if page < pages {
+            self.scores::<L, Q, 1>(head, first, page, room, scratch);
+        }
+        for q in 0..Q {
+            let seen = self.seen(first + q);
+            let weights = &mut scratch[q * room..(q + 1) * room];
+            soften::<L>(weights, seen);
+            if let Some((traced, out)) = &mut self.traced
+                && *traced == head
+            {
+                out[first + q].clear();
+                out[first + q].extend_from_slice(&weights[..seen]);
+            }
+        }
+        let vectors = self.head_size / 8;
+        let mut vector = 0;
+        while vectors - vector >= 2 {
+            self.gather::<L, Q, 2>(head, first, vector, room, scratch);
+            vector += 2;
+        }
+        if vector < vectors {
+            self.gather::<L, Q, 1>(head, first, vector, room, scratch);
+        }
+    }
+
+    /// Dot products of `Q` queries with `P` pages of keys.
+    #[inline(always)]
+    fn scores<L: Lanes, const Q: usize, const P: usize>(
+        &self,
+        head: usize,
+        first: usize,
+        page: usize,
+        room: usize,
+        scratch: &mut [f32],
+    ) {
+        let from = head * self.head_size;
+        let keys: [&[[f32; 8]]; P] = std::array::from_fn(|p| {
+            let page = &self.memory.arena[self.memory.pages[page + p] as usize];
+            &page[self.memory.keys..].as_chunks::<8>().0[from..from + self.head_size]
+        });
+        let queries: [&[f32]; Q] = std::array::from_fn(|q| {
+            let at = (first + q) * self.stride + from;
+            &self.queries[at..at + self.head_size]
+        });
+        let mut sums = [[L::splat(0.0); P]; Q];
+        for d in 0..self.head_size {
+            let keys: [L; P] = std::array::from_fn(|p| L::load(&keys[p][d]));
+            for (sums, query) in sums.iter_mut().zip(&queries) {
+                let query = L::splat(query[d]);
+                for (sum, key) in sums.iter_mut().zip(keys) {
+                    *sum = key.mul_add(query, *sum);
+                }
+            }
+        }
+        for (q, sums) in sums.iter().enumerate() {
+            let (out, _) = scratch[q * room..].as_chunks_mut::<8>();
+            for (p, sum) in sums.iter().enumerate() {
+                sum.store(&mut out[page + p]);
+            }
+        }
+    }
+
+    /// Sums of the values under the weights of `Q` queries, for `V` vectors of a head.
+    #[inline(always)]
+    fn gather<L: Lanes, const Q: usize, const V: usize>(
+        &mut self,
+        head: usize,
+        first: usize,
+        vector: usize,
+        room: usize,
+        weights: &[f32],
+    ) {
+        let inner = self.heads * self.head_size;
+        let from = head * self.head_size + vector * 8;
+        let seen = self.seen(first + Q - 1);
+        let weights: [&[f32]; Q] = std::array::from_fn(|q| &weights[q * room..q * room + seen]);
+        let mut sums = [[L::splat(0.0); V]; Q];
+        for (index, &page) in self.memory.pages[..seen.div_ceil(PAGE)].iter().enumerate() {
+            let values = &self.memory.arena[page as usize][self.memory.values..];
+            for slot in 0..(seen - index * PAGE).min(PAGE) {
+                let (values, _) = values[slot * inner + from..slot * inner + from + V * 8].as_chunks::<8>();
+                let values: [L; V] = std::array::from_fn(|v| L::load(&values[v]));
+                for (sums, weights) in sums.iter_mut().zip(&weights) {
+                    let weight = L::splat(weights[index * PAGE + slot]);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = value.mul_add(weight, *sum);
+                    }
+                }
+            }
+        }
+        for (q, sums) in sums.iter().enumerate() {
+            let (out, _) = self.out[(first + q) * inner + from..].as_chunks_mut::<8>();
+            for (sum, out) in sums.iter().zip(out) {
+                sum.store(out);
+            }
+        }
+    }
+}
+
+/// Softmax over the first `seen` of `scores`; the rest become 0.
+#[inline(always)]
+fn soften<L: Lanes>(scores: &mut [f32], seen: usize) {
+    scores[seen..].fill(f32::NEG_INFINITY);
+    let (scores, _) = scores.as_chunks_mut::<8>();
+    let mut largest = L::splat(f32::NEG_INFINITY);
+    for s in scores.iter() {
+        largest = L::load(s).max(largest);
+    }
+    let largest = L::splat(largest.largest());
+    let mut sum = L::splat(0.0);
+    for s in scores.iter_mut() {
+        let e = exponential(L::load(s).sub(largest));
+        sum = sum.add(e);
+        e.store(s);
+    }
+    let inverse = L::splat(1.0 / sum.sum());
+    for s in scores.iter_mut() {
+        L::load(s).mul(inverse).store(s);
+    }
+}

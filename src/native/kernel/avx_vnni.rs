@@ -1,0 +1,80 @@
+//! AVX-VNNI: Intel client CPUs since Alder Lake, AMD since Zen 5, where AVX-512 is missing or off.
+
+use std::arch::x86_64::*;
+
+use super::avx2::Avx2;
+use super::isa::{Isa, Operation, Product};
+
+/// Proof that the CPU has AVX-VNNI, and AVX2 and FMA with it.
+#[derive(Clone, Copy)]
+pub(super) struct AvxVnni(Avx2);
+
+impl AvxVnni {
+    /// `None` where the CPU lacks it.
+    pub(super) fn new() -> Option<Self> {
+        Avx2::new().filter(|_| is_x86_feature_detected!("avxvnni")).map(AvxVnni)
+    }
+}
+
+impl Isa for AvxVnni {
+    const WIDTH: usize = Avx2::WIDTH;
+
+    #[inline]
+    fn run<O: Operation>(self, operation: O) -> O::Output {
+        self.0.run(operation)
+    }
+
+    fn accumulate(self, product: Product<'_>, out: &mut [i32]) {
+        product.check(Self::WIDTH, out);
+        // SAFETY: `self` proves the features, `check` the bounds.
+        unsafe { accumulate(product, out) }
+    }
+}
+
+/// # Safety
+/// `product.check(8, out)` must have passed.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
+    let Product { rows, stride, row_bytes, count, panels } = product;
+    let columns = product.columns();
+    for (index, panel) in panels.chunks_exact(row_bytes * 8).enumerate() {
+        let mut row = 0;
+        while row < count {
+            let height = if count - row >= 8 { 8 } else { 1 };
+            // SAFETY: rows `row..row + height` and columns `8 index..8 index + 8` are inside, by `check`.
+            unsafe {
+                let a = rows.as_ptr().add(row * stride);
+                let o = out.as_mut_ptr().add(row * columns + index * 8);
+                let steps = row_bytes / 4;
+                match height {
+                    8 => tile::<8>(a, stride, panel.as_ptr(), steps, o, columns),
+                    _ => tile::<1>(a, stride, panel.as_ptr(), steps, o, columns),
+                }
+            }
+            row += height;
+        }
+    }
+}
+
+/// `M` rows times one panel of eight columns.
+///
+/// # Safety
+/// `M` rows of `4 steps` bytes are readable from `a` every `stride` bytes, `32 steps` aligned bytes from `w`, and
+/// `M` rows of eight sums are writable at `out` every `columns` sums.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+unsafe fn tile<const M: usize>(a: *const u8, stride: usize, w: *const i8, steps: usize, out: *mut i32, columns: usize) {
+    // SAFETY: all offsets below stay inside what the caller promises.
+    unsafe {
+        let mut sums = [_mm256_setzero_si256(); M];
+        for step in 0..steps {
+            let weights = _mm256_load_si256(w.add(step * 32).cast());
+            for (m, sum) in sums.iter_mut().enumerate() {
+                let a = a.add(m * stride + step * 4).cast::<i32>().read_unaligned();
+                *sum = _mm256_dpbusd_avx_epi32(*sum, _mm256_set1_epi32(a), weights);
+            }
+        }
+        for (m, &sum) in sums.iter().enumerate() {
+            _mm256_storeu_si256(out.add(m * columns).cast(), sum);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What an instruction set must offer; a value of an [`Isa`] type proves that the CPU has it.
+
+use super::lanes::Lanes;
+
+/// A floating-point loop, written once over [`Lanes`].
+pub(super) trait Operation {
+    type Output;
+
+    /// Must be `#[inline(always)]`, or the loop is compiled without the instruction set it runs in.
+    fn eval<L: Lanes>(self) -> Self::Output;
+}
+
+/// An integer matrix product: quantised activations times packed weights.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'a> {
+    /// Activations in `0..=127`, one row every `stride` bytes, `row_bytes` of them in use.
+    pub(super) rows: &'a [u8],
+    pub(super) stride: usize,
+    /// Bytes of a row that take part: a multiple of [`DEPTH`](super::DEPTH).
+    pub(super) row_bytes: usize,
+    /// Number of rows.
+    pub(super) count: usize,
+    /// Weights, panel after panel: each holds, for every four depths, those four of column 0, of column 1, ….
+    pub(super) panels: &'a [i8],
+}
+
+impl Product<'_> {
+    /// Columns in all panels together.
+    pub(super) fn columns(&self) -> usize {
+        self.panels.len() / self.row_bytes
+    }
+
+    /// Panics unless every access a kernel will make for panels of `width` columns lies inside its slices.
+    ///
+    /// The vector kernels call this once and then read by pointer.
+    pub(super) fn check(&self, width: usize, out: &[i32]) {
+        assert!(self.row_bytes > 0 && self.row_bytes.is_multiple_of(super::DEPTH), "ragged depth");
+        assert!(self.stride >= self.row_bytes, "rows overlap");
+        assert!(
+            self.count == 0 || self.rows.len() >= (self.count - 1) * self.stride + self.row_bytes,
+            "rows too short"
+        );
+        assert!(self.panels.len().is_multiple_of(self.row_bytes * width), "half a panel");
+        assert_eq!(self.panels.as_ptr() as usize % 64, 0, "panels not aligned");
+        assert!(out.len() >= self.count * self.columns(), "no room for the sums");
+    }
+}
+
+/// An instruction set. A value of the type can only be had where the CPU has the instructions.
+pub(super) trait Isa: Copy + Send + Sync + 'static {
+    /// Columns in a panel of packed weights.
+    const WIDTH: usize;
+
+    /// Runs a floating-point loop.
+    fn run<O: Operation>(self, operation: O) -> O::Output;
+
+    /// Writes the exact dot products, row by row, `product.columns()` to a row.
+    fn accumulate(self, product: Product<'_>, out: &mut [i32]);
+}

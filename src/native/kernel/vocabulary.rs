@@ -1,0 +1,146 @@
+//! The output layer, fused with the search for the best tokens: logits exist a few columns at a time only.
+
+use super::activations::Activations;
+use super::isa::{Isa, Operation};
+use super::lanes::{Lanes, exponential};
+use super::product::{ColumnScales, RowScale, accumulate};
+use crate::engine::TokenId;
+use crate::native::packed::Packed;
+
+/// Columns that are worked on together: a block of logits for 32 rows fits the first-level cache.
+const BLOCK: usize = 128;
+
+/// Rows whose sums are held at once: bounds the scratch memory.
+const ROWS: usize = 128;
+
+/// What is wanted of one row of logits, and what was found.
+#[derive(Default)]
+pub(in crate::native) struct Ranking {
+    /// How many of the best are wanted.
+    pub(in crate::native) wanted: usize,
+    /// The best so far, best first; equal logits by the smaller id.
+    pub(in crate::native) top: Vec<(TokenId, f32)>,
+    /// Tokens whose logits are wanted, with them.
+    pub(in crate::native) probes: Vec<(TokenId, f32)>,
+    /// The largest logit so far.
+    largest: f32,
+    /// Lane by lane: `Σ exp(logit - largest)`.
+    sums: [f32; 8],
+}
+
+impl Ranking {
+    /// Starts a row.
+    pub(in crate::native) fn new(wanted: usize, probes: &[TokenId]) -> Self {
+        Ranking {
+            wanted,
+            top: Vec::with_capacity(wanted.min(1024) + 1),
+            probes: probes.iter().map(|&id| (id, f32::NEG_INFINITY)).collect(),
+            largest: f32::NEG_INFINITY,
+            sums: [0.0; 8],
+        }
+    }
+
+    /// `ln Σ exp(logit)` over all columns seen.
+    pub(in crate::native) fn log_sum_exp(&self) -> f32 {
+        let [a, b, c, d, e, f, g, h] = self.sums;
+        self.largest + (((a + e) + (c + g)) + ((b + f) + (d + h))).ln()
+    }
+
+    /// The logit a token must exceed to enter the list.
+    #[inline(always)]
+    fn threshold(&self) -> f32 {
+        match self.wanted {
+            0 => f32::INFINITY,
+            wanted if self.top.len() < wanted => f32::NEG_INFINITY,
+            wanted => self.top[wanted - 1].1,
+        }
+    }
+
+    /// Enters a token whose logit exceeds the threshold; columns come in rising order.
+    #[inline(never)]
+    fn enter(&mut self, id: TokenId, logit: f32) {
+        let place = self.top.partition_point(|&(_, better)| better >= logit);
+        self.top.insert(place, (id, logit));
+        self.top.truncate(self.wanted);
+    }
+}
+
+/// Ranks the columns of `w` for each row of `a`.
+pub(super) fn rank<I: Isa>(isa: I, a: &Activations, w: &Packed, rankings: &mut [Ranking], sums: &mut Vec<i32>) {
+    assert_eq!(a.row_bytes(), w.row_bytes(), "activations and weights differ in depth");
+    assert_eq!(a.count(), rankings.len());
+    sums.resize(a.count().min(ROWS) * BLOCK, 0);
+    let columns = w.padded_columns();
+    for row in (0..a.count()).step_by(ROWS) {
+        let count = (a.count() - row).min(ROWS);
+        for column in (0..columns).step_by(BLOCK) {
+            let width = (columns - column).min(BLOCK);
+            accumulate(isa, a, row, count, w, column, width, sums);
+            for i in 0..count {
+                isa.run(Scan {
+                    sums: &sums[i * width..(i + 1) * width],
+                    row: RowScale { zero: a.zero(row + i), scale: a.scale(row + i) },
+                    columns: ColumnScales::of(w, column, width),
+                    first: column,
+                    ranking: &mut rankings[row + i],
+                });
+            }
+        }
+    }
+}
+
+/// Takes one row of a block into its ranking.
+struct Scan<'a> {
+    sums: &'a [i32],
+    row: RowScale,
+    columns: ColumnScales<'a>,
+    first: usize,
+    ranking: &'a mut Ranking,
+}
+
+impl Operation for Scan<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<L: Lanes>(self) {
+        let Scan { sums, row, columns, first, ranking } = self;
+        let mut logits = [0.0f32; BLOCK];
+        let (chunks, _) = logits.as_chunks_mut::<8>();
+        let mut largest = L::splat(f32::NEG_INFINITY);
+        columns.unshift::<L>(sums, row, |i, v| {
+            largest = v.max(largest);
+            v.store(&mut chunks[i]);
+        });
+        let largest = largest.largest();
+        let chunks = &chunks[..sums.len() / 8];
+        if largest > ranking.threshold() {
+            for (i, v) in chunks.iter().enumerate() {
+                let mut above = L::load(v).above(ranking.threshold());
+                while above != 0 {
+                    let lane = above.trailing_zeros() as usize;
+                    above &= above - 1;
+                    // The threshold may have risen since the lanes were compared.
+                    if v[lane] > ranking.threshold() {
+                        ranking.enter((first + i * 8 + lane) as TokenId, v[lane]);
+                    }
+                }
+            }
+        }
+        let mut total = L::load(&ranking.sums);
+        if largest > ranking.largest {
+            total = total.mul(exponential(L::splat(ranking.largest - largest)));
+            ranking.largest = largest;
+        }
+        let largest = L::splat(ranking.largest);
+        for v in chunks {
+            total = total.add(exponential(L::load(v).sub(largest)));
+        }
+        total.store(&mut ranking.sums);
+        for (id, logit) in &mut ranking.probes {
+            let column = *id as usize;
+            if (first..first + sums.len()).contains(&column) {
+                *logit = logits[column - first];
+            }
+        }
+    }
+}

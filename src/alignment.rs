@@ -1,4 +1,37 @@
-//! Word links between a sentence and its translation.
+//! Word links between a sentence and its translation: from attention to links, and the forms links are written in.
+//!
+//! ```
+//! use tarjim::Span;
+//! use tarjim::alignment::{LinkForm, Matrix, pharaoh};
+//! use tarjim::translation::SentencePieces;
+//!
+//! // Two source pieces and `</s>` (columns), three target pieces (rows); the last two are one word.
+//! let pieces = SentencePieces {
+//!     source: vec![Span::new(0, 6), Span::new(7, 15)],
+//!     target: vec![Span::new(0, 3), Span::new(4, 6), Span::new(6, 9)],
+//!     log_probs: vec![-0.1, -0.2, -0.1],
+//!     attention: vec![vec![0.1, 0.8, 0.1], vec![0.9, 0.1, 0.0], vec![0.7, 0.1, 0.2]],
+//! };
+//! let matrix = Matrix::of_words(
+//!     &pieces,
+//!     &[Span::new(0, 6), Span::new(7, 15)],
+//!     &[Span::new(0, 3), Span::new(4, 9)],
+//! )?;
+//! let alignment = matrix.alignment(LinkForm::Hard);
+//! assert_eq!(pharaoh::print(&alignment.links), "0-1 1-0");
+//! assert!((alignment.links[0].probability - 0.8).abs() < 1e-6);
+//! # Ok::<(), tarjim::Error>(())
+//! ```
+
+pub mod lines;
+pub mod marian;
+mod matrix;
+pub mod pharaoh;
+mod pieces;
+pub mod symmetry;
+
+pub use matrix::{LinkForm, Matrix};
+pub use pieces::word_log_probs;
 
 /// A link between one source word and one target word.
 #[derive(Clone, Copy, Debug, PartialEq)]

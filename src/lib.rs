@@ -3,6 +3,7 @@
 pub mod alignment;
 pub mod batch;
 pub mod candle;
+pub mod confidence;
 pub mod engine;
 mod error;
 pub mod flags;

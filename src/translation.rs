@@ -32,6 +32,10 @@ pub struct Sentence {
     pub target_words: Vec<Span>,
     /// Log-probability of each target word: the sum over its pieces.
     pub word_log_probs: Vec<f32>,
+    /// The [confidence](crate::confidence) in each target word, in [0, 1].
+    pub word_confidences: Vec<f32>,
+    /// The confidence in the whole sentence, in [0, 1].
+    pub confidence: f32,
     /// Which target word came from which source word.
     pub alignment: Alignment,
     /// The model's pieces with their own alignment, where they were asked for.

@@ -167,7 +167,7 @@ mod tests {
         }
 
         #[test]
-        fn a_word_alone_is_one_word(text in "([a-zA-Zء-ي0-9٠-٩ ]|[-.,،:/'’@#&%$()«»؟!_\u{64b}\u{640}]){0,40}") {
+        fn a_word_alone_is_one_word(text in "([a-zA-Z0-9٠-٩ ]|[ء-ي]\u{64b}?|[-.,،:/'’@#&%$()«»؟!_\u{640}]){0,40}") {
             for word in words(&text) {
                 let word = word.of(&text);
                 prop_assert_eq!(words(word), [Span::new(0, word.len())], "{:?}", word);

@@ -5,7 +5,7 @@
 //! and scores can be compared with it number by number. Nothing here looks at text or tensors, and nothing costs more
 //! than the few candidates it looks at: the vocabulary is the engine's business.
 //!
-//! Sentences are searched in continuous batches (see [`Scheduler`]): a finished sentence leaves between two steps and
+//! Sentences are searched in continuous batches (see [`Scheduler`], and [`search_stream`] for several threads): a finished sentence leaves between two steps and
 //! a waiting one takes its place. What comes out for a sentence depends on that sentence and the options alone, never
 //! on its neighbours, the batch sizes or the order of arrival.
 //!
@@ -15,20 +15,24 @@
 
 mod adjustment;
 mod beam;
+mod flight;
 mod greedy;
 mod history;
 mod options;
+mod queue;
 #[cfg(test)]
 mod reference;
 mod scheduler;
 #[cfg(test)]
 mod table;
+mod workers;
 
 use crate::engine::{Engine, TokenId};
 use crate::error::Result;
 
 pub use options::{BatchOptions, EarlyStopping, SearchOptions};
 pub use scheduler::Scheduler;
+pub use workers::search_stream;
 
 /// One translation of a sentence, in ids.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,8 +68,9 @@ pub fn search(
     on_done: &mut dyn FnMut(usize, Vec<Hypothesis>),
 ) -> Result<()> {
     let mut scheduler = Scheduler::new(engine, options, batch)?;
+    let dimensions = engine.dimensions();
     for (index, source) in sources.iter().enumerate() {
-        scheduler.check(source).map_err(|error| error.at(format_args!("sentence {index}")))?;
+        queue::check(source, &dimensions).map_err(|error| error.at(format_args!("sentence {index}")))?;
     }
     let mut rest = sources.iter().enumerate();
     loop {

@@ -164,6 +164,11 @@ impl BatchOptions {
         BatchOptions { mini_batch_words: 1, max_rows: 1, maxi_batch: 1 }
     }
 
+    /// Source pieces within which sentences are sorted.
+    pub(crate) fn window(&self) -> usize {
+        self.mini_batch_words.saturating_mul(self.maxi_batch)
+    }
+
     /// Checks that something fits.
     pub(crate) fn check(&self) -> Result<()> {
         let named = [

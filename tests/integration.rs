@@ -1,1 +1,5 @@
 //! Everything that is tested from outside, linked once.
+
+mod candle;
+mod model;
+mod reference;

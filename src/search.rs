@@ -30,7 +30,8 @@ mod workers;
 use crate::engine::{Engine, TokenId};
 use crate::error::Result;
 
-pub use options::{BatchOptions, EarlyStopping, SearchOptions};
+pub use crate::model::EarlyStopping;
+pub use options::{BatchOptions, SearchOptions};
 pub use scheduler::Scheduler;
 pub use workers::search_stream;
 

@@ -3,3 +3,5 @@
 mod candle;
 mod model;
 mod reference;
+#[path = "integration/search_parity.rs"]
+mod search_parity;

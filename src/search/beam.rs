@@ -7,9 +7,10 @@
 use super::Hypothesis;
 use super::adjustment::{Adjustment, Candidate, Planning};
 use super::history::{History, Node};
-use super::options::{EarlyStopping, SearchOptions};
+use super::options::SearchOptions;
 use crate::engine::{RowScores, TokenId};
 use crate::error::Result;
+use crate::model::EarlyStopping;
 
 /// A running hypothesis.
 #[derive(Clone, Copy, Debug)]

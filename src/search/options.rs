@@ -2,19 +2,7 @@
 
 use crate::engine::{Dimensions, TokenId};
 use crate::error::{Error, ErrorKind, Result};
-
-/// When beam search gives up on hypotheses that are still running (`early_stopping` of `transformers`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EarlyStopping {
-    /// As soon as there are `beam_size` finished hypotheses.
-    Always,
-    /// When the best running hypothesis, at its present length, could not displace the worst finished one.
-    #[default]
-    Heuristic,
-    /// When no running hypothesis could displace a finished one at any length: with a positive length penalty that is
-    /// judged at the greatest length.
-    Never,
-}
+use crate::model::{EarlyStopping, GenerationConfig};
 
 /// How to search; the names and meanings are those of a model's `generation_config.json`.
 ///
@@ -63,6 +51,28 @@ pub struct SearchOptions {
     pub repetition_penalty: f32,
     /// When to give up on running hypotheses; without effect on greedy search.
     pub early_stopping: EarlyStopping,
+}
+
+/// As the model's makers decode it: beam size, limits and rules of its `generation_config.json`, one hypothesis.
+impl From<&GenerationConfig> for SearchOptions {
+    fn from(config: &GenerationConfig) -> Self {
+        SearchOptions {
+            start: config.start,
+            end: config.end,
+            beam_size: config.num_beams,
+            n_best: 1,
+            length_penalty: config.length_penalty,
+            min_length: config.min_length,
+            max_length: config.max_length,
+            max_length_factor: None,
+            forced_end: config.forced_end,
+            banned: config.banned.clone(),
+            renormalize: config.renormalize,
+            no_repeat_ngram_size: config.no_repeat_ngram_size,
+            repetition_penalty: config.repetition_penalty,
+            early_stopping: config.early_stopping,
+        }
+    }
 }
 
 impl SearchOptions {

@@ -1,4 +1,4 @@
-//! Searches sentences given as ids, without text: what scripts/compare_transformers.py compares.
+//! Searches sentences given as ids, without text: what `scripts/compare_transformers.py` compares.
 //!
 //! `search_ids MODEL BEAM_SIZE MAX_LENGTH < SOURCES > HYPOTHESES`: a JSON array of source ids, `</s>` included, in each
 //! line; out come, in the same order, lines of `{"tokens": […], "score": …}`, the best hypothesis of each.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts the sentences for which tarjim and transformers find the same ids, and says how far their scores lie apart.
 
-compare_transformers.py MODEL SOURCE.ar [--lines 200] [--max-length 64] [--beams 1 4]
+compare_transformers.py MODEL SOURCE.ar [--lines 200] [--max-length 64] [--beams 1 4] [--profile release]
 
 MODEL is a folder that both can load (f32, f16 or bf16 weights, Helsinki-NLP layout). Each line of SOURCE.ar is one
 sentence. Needs torch, transformers and sentencepiece; builds and runs examples/search_ids.rs.
@@ -49,8 +49,9 @@ def theirs(model, sources, beams, max_length):
     return found
 
 
-def ours(folder, sources, beams, max_length):
-    command = ["cargo", "run", "--quiet", "--release", "--example", "search_ids", "--", folder, str(beams), str(max_length)]
+def ours(folder, sources, beams, max_length, profile):
+    command = ["cargo", "run", "--quiet", "--profile", profile, "--example", "search_ids", "--"]
+    command += [folder, str(beams), str(max_length)]
     text = "".join(json.dumps(source) + "\n" for source in sources)
     out = subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     return [(found["tokens"], found["score"]) for found in map(json.loads, out.splitlines())]
@@ -63,19 +64,21 @@ def main():
     parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--beams", type=int, nargs="*", default=[1, 4])
+    parser.add_argument("--profile", default="release", help="cargo profile; it decides the last column only")
     arguments = parser.parse_args()
 
     lines = arguments.source.read_text(encoding="utf-8").splitlines()[: arguments.lines]
     sources = encode(arguments.model, lines)
     model = MarianMTModel.from_pretrained(arguments.model, dtype=torch.float32).eval()
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--example", "search_ids"], check=True, cwd=ROOT)
+    build = ["cargo", "build", "--quiet", "--profile", arguments.profile, "--example", "search_ids"]
+    subprocess.run(build, check=True, cwd=ROOT)
     print("| search | ids equal | largest difference of scores | transformers | tarjim |\n|---|---|---|---|---|")
     for beams in arguments.beams:
         start = time.perf_counter()
         with torch.no_grad():
             expected = theirs(model, sources, beams, arguments.max_length)
         middle = time.perf_counter()
-        found = ours(arguments.model, sources, beams, arguments.max_length)
+        found = ours(arguments.model, sources, beams, arguments.max_length, arguments.profile)
         end = time.perf_counter()
         equal = [i for i in range(len(lines)) if expected[i][0] == found[i][0]]
         apart = max((abs(expected[i][1] - found[i][1]) for i in equal), default=0.0)

@@ -3,7 +3,7 @@
 //! The references are the files `reference.json` of `scripts/make_reference.py`.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -54,12 +54,13 @@ impl Model {
     fn all() -> Vec<Self> {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let folders = data.read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let models: Vec<_> = folders.filter(|folder| folder.join("reference.json").exists()).map(Self::load).collect();
+        let models: Vec<_> =
+            folders.filter(|folder| folder.join("reference.json").exists()).map(|folder| Self::load(&folder)).collect();
         assert!(models.iter().any(|model| model.name == "tiny-marian"));
         models
     }
 
-    fn load(folder: PathBuf) -> Self {
+    fn load(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let files = ModelFiles::directory(&folder).unwrap();
         let config = files.config().unwrap();

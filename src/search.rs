@@ -27,7 +27,7 @@ mod scheduler;
 mod table;
 mod workers;
 
-use crate::engine::{Engine, TokenId};
+use crate::engine::{Engine, Forced, TokenId};
 use crate::error::Result;
 
 pub use crate::model::EarlyStopping;
@@ -50,6 +50,24 @@ pub struct Hypothesis {
     pub attention: Vec<Vec<f32>>,
     /// Whether the model ended the hypothesis itself; false where the length limit or a ban on every token did.
     pub complete: bool,
+}
+
+impl Hypothesis {
+    /// A given translation as a hypothesis, from what [`Engine::force`] says about it, so that whatever reads search
+    /// results reads forced ones too.
+    ///
+    /// `target` are the pieces that were forced, the end included. The log-probabilities are the model's own: no token
+    /// is banned, penalised or forced at no cost.
+    pub fn forced(target: &[TokenId], forced: Forced, length_penalty: f32) -> Self {
+        let sum: f32 = forced.log_probs.iter().sum();
+        Hypothesis {
+            tokens: target.to_vec(),
+            score: options::score(sum, target.len(), length_penalty),
+            log_probs: forced.log_probs,
+            attention: forced.attention,
+            complete: true,
+        }
+    }
 }
 
 /// Searches every sentence of `sources` (pieces, `</s>` included) and hands each one's hypotheses, best first, to
@@ -259,6 +277,21 @@ mod tests {
             if beam.advance(options, &mut rows, &mut beam::Expansion::default()).unwrap() {
                 return beam.finish(options);
             }
+        }
+    }
+
+    #[test]
+    fn a_found_translation_scores_the_same_when_it_is_forced() {
+        use crate::engine::ForcedPair;
+        let engine = Table::hashed(14, 9);
+        let options = SearchOptions { length_penalty: 0.7, renormalize: false, ..options(14, 4) };
+        let source = [3, 1, 4, 1, 5, 0];
+        for found in one(&engine, &source, &options) {
+            let pair = ForcedPair { source: &source, start: options.start, target: &found.tokens };
+            let forced = engine.force(&[pair]).unwrap().remove(0);
+            let forced = Hypothesis::forced(&found.tokens, forced, options.length_penalty);
+            assert!((forced.score - found.score).abs() < 1e-5);
+            assert_eq!(Hypothesis { score: found.score, ..forced }, found);
         }
     }
 

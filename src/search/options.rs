@@ -146,9 +146,14 @@ impl SearchOptions {
     /// The score of a hypothesis of `length` tokens (the end included, the start not) with this sum of
     /// log-probabilities.
     pub(crate) fn score(&self, log_prob: f32, length: usize) -> f32 {
-        // Powers in f64 and the division in f32, as Python and torch have it.
-        log_prob / (length.max(1) as f64).powf(f64::from(self.length_penalty)) as f32
+        score(log_prob, length, self.length_penalty)
     }
+}
+
+/// A sum of log-probabilities over `length ^ length_penalty`.
+pub(crate) fn score(log_prob: f32, length: usize, length_penalty: f32) -> f32 {
+    // Powers in f64 and the division in f32, as Python and torch have it.
+    log_prob / (length.max(1) as f64).powf(f64::from(length_penalty)) as f32
 }
 
 /// How sentences share a batch; changes speed and memory, never results.

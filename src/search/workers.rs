@@ -14,8 +14,8 @@ use crate::error::Result;
 /// Searches a stream of sentences (pieces, `</s>` included) on `threads` threads and hands each one's hypotheses,
 /// best first, to `on_done` with its place in the stream, in the order in which they are finished.
 ///
-/// `sources` is read and `on_done` called on the calling thread; the stream is read only as far as two windows of
-/// [`BatchOptions`] need. All threads draw from one queue and hold equal shares of a short one, so none idles while
+/// `sources` is read and `on_done` called on the calling thread, so a stream that blocks holds results back; it is
+/// read only as far as two windows of [`BatchOptions`] need. All threads draw from one queue and hold equal shares of a short one, so none idles while
 /// another has work in stock. The results are those of [`search`](super::search()), to the bit.
 ///
 /// # Errors
@@ -68,27 +68,29 @@ pub fn search_stream(
         let mut pending = 0usize;
         let mut at_end = false;
         loop {
-            while !at_end && shared.lock().queue.wants_more() {
+            let mut result = None;
+            if !at_end && shared.lock().queue.wants_more() {
                 // Read outside the lock: the stream may take its time.
-                let next = sources.next();
-                let mut state = shared.lock();
-                if let Some((index, source)) = next {
-                    state.queue.push(index, source).map_err(|error| error.at(format_args!("sentence {index}")))?;
+                if let Some((index, source)) = sources.next() {
+                    let pushed = shared.lock().queue.push(index, source);
+                    pushed.map_err(|error| error.at(format_args!("sentence {index}")))?;
                     pending += 1;
-                    drop(state);
                     shared.changed.notify_one();
                 } else {
                     at_end = true;
                 }
-            }
-            if pending == 0 {
+            } else if pending == 0 {
                 return Ok(());
+            } else {
+                // A worker that panicked sends nothing; the scope then passes its panic on.
+                let Ok(received) = results.recv() else { return Ok(()) };
+                result = Some(received);
             }
-            // A worker that panicked sends nothing; the scope then passes its panic on.
-            let Ok(result) = results.recv() else { return Ok(()) };
-            let (index, hypotheses) = result?;
-            pending -= 1;
-            on_done(index, hypotheses)?;
+            while let Some(received) = result.take().or_else(|| results.try_recv().ok()) {
+                let (index, hypotheses) = received?;
+                pending -= 1;
+                on_done(index, hypotheses)?;
+            }
         }
     })
 }

@@ -50,10 +50,14 @@ struct Model {
 }
 
 impl Model {
-    /// Every model in tests/data that has a reference.
+    /// Every model that has a reference: those in tests/data, and the large one where it has been made.
     fn all() -> Vec<Self> {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let folders = data.read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = [root.join("tests/data"), root.join("tmp/reference")].into_iter().filter_map(|parent| {
+            let missing = || eprintln!("left out: {} is not there", parent.display());
+            parent.read_dir().inspect_err(|_| missing()).ok()
+        });
+        let folders = folders.flatten().map(|entry| entry.unwrap().path());
         let models: Vec<_> =
             folders.filter(|folder| folder.join("reference.json").exists()).map(|folder| Self::load(&folder)).collect();
         assert!(models.iter().any(|model| model.name == "tiny-marian"));

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::engine::TokenId;
 use crate::error::Result;
 use crate::span::Span;
-use index::Index;
+use index::{Entries, Index};
 
 pub use decoding::Decoded;
 pub use piece::PieceKind;
@@ -116,10 +116,15 @@ impl Vocabulary {
     /// One of the files is corrupt, or has no `</s>` or unknown piece.
     pub fn from_sentencepiece(source_spm: &[u8], target_spm: &[u8]) -> Result<Self> {
         let index = |spm: &[u8], name: &str| {
-            let model = SentencePiece::from_bytes(spm)?;
-            let pieces = (0..model.len() as u32).filter_map(|id| Some((model.piece(id)?.0.into(), id))).collect();
+            let model = SentencePiece::from_bytes(spm).map_err(|error| error.at(name))?;
+            let mut entries = Entries::default();
+            for id in 0..model.len() as u32 {
+                if let Some((piece, _)) = model.piece(id) {
+                    entries.push(piece, id);
+                }
+            }
             let unknown = model.unknown().and_then(|id| model.piece(id)).map_or("<unk>", |(piece, _)| piece);
-            Index::from_pieces(pieces, "</s>", unknown, "<pad>").map(Arc::new).map_err(|error| error.at(name))
+            Index::new(entries, "</s>", unknown, "<pad>").map(Arc::new).map_err(|error| error.at(name))
         };
         let source = index(source_spm, "`source.spm`")?;
         let target = if source_spm == target_spm { Arc::clone(&source) } else { index(target_spm, "`target.spm`")? };

@@ -5,3 +5,4 @@ mod model;
 mod reference;
 #[path = "integration/search_parity.rs"]
 mod search_parity;
+mod vocabulary;

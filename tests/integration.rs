@@ -5,4 +5,5 @@ mod model;
 mod reference;
 #[path = "integration/search_parity.rs"]
 mod search_parity;
+#[path = "integration/vocabulary.rs"]
 mod vocabulary;

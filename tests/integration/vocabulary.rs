@@ -129,7 +129,8 @@ fn every_line_of_the_evaluation_sets_equals_sentencepiece() {
             panic!("five columns expected: {row}");
         };
         let (Some(spm), Some(file)) = (shared(name), shared(file)) else { return };
-        let model = models.entry(name).or_insert_with(|| SentencePiece::from_bytes(&std::fs::read(spm).unwrap()).unwrap());
+        let model =
+            models.entry(name).or_insert_with(|| SentencePiece::from_bytes(&std::fs::read(spm).unwrap()).unwrap());
         let text = std::fs::read_to_string(file).unwrap();
         let changed: Vec<String> = text
             .split('\n')

@@ -1,7 +1,8 @@
 //! One `.spm` file: a SentencePiece model read from its protobuf, encoding and decoding as the `sentencepiece` program.
 //!
-//! Kudo & Richardson 2018, "SentencePiece". Written out here and not built from `tokenizers`, because that crate's
-//! normaliser goes by grapheme cluster and its unigram model sums in `f64`: both choose other pieces at times.
+//! Kudo & Richardson 2018, "SentencePiece". Written out here and not built from `tokenizers`: that crate's normaliser
+//! goes by grapheme cluster and loses marks, its unigram model takes `</s>` in a text for the control piece, and both
+//! loading and cutting take it four times as long. On text prepared here its unigram model agrees, which is tested.
 
 use std::ops::Range;
 

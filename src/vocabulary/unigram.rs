@@ -1,7 +1,6 @@
 //! Segmentation by a unigram language model: the most probable sequence of pieces, found by Viterbi's algorithm.
 //!
-//! Kudo 2018, "Subword Regularization". Sums are kept in `f32`, like SentencePiece's own: among paths of nearly the
-//! same score the rounding decides, and a wider sum would at times choose another one.
+//! Kudo 2018, "Subword Regularization". Sums are kept in `f32`, as SentencePiece keeps them, so that ties fall alike.
 
 use std::ops::Range;
 

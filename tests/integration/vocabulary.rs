@@ -80,6 +80,23 @@ fn hard_texts_equal_sentencepiece() {
     }
 }
 
+#[test]
+fn tokenizers_cuts_prepared_text_alike() {
+    let model = model("news");
+    let kinds: Vec<_> = (0..model.len() as u32).map(|id| model.piece(id).unwrap()).collect();
+    let scores = sentencepiece_model::SentencePieceModel::from_slice(data("news.spm")).unwrap();
+    let entries = scores.pieces().iter().map(|piece| (piece.piece().to_owned(), f64::from(piece.score()))).collect();
+    let unknown = kinds.iter().position(|&(_, kind)| kind == PieceKind::Unknown);
+    let unigram = tokenizers::models::unigram::Unigram::from(entries, unknown, false).unwrap();
+    let cases: HashMap<String, Vec<Case>> = serde_json::from_slice(&data("cases.json")).unwrap();
+    // It takes control pieces that stand in a text for pieces of text.
+    for case in cases["news"].iter().filter(|case| !case.text.contains('<')) {
+        let encoded = model.encode(&case.text);
+        let ours: Vec<&str> = encoded.pieces.iter().map(|piece| &encoded.text[piece.range.clone()]).collect();
+        assert_eq!(ours, unigram.encode(&encoded.text).unwrap(), "{:?}", case.text);
+    }
+}
+
 fn vowelled(text: &str) -> String {
     let mut marks = ('\u{64b}'..='\u{652}').cycle();
     let mut vowelled = String::new();

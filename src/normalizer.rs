@@ -15,7 +15,16 @@ use unicode_normalization::UnicodeNormalization;
 use crate::span::Span;
 use trace::Trace;
 
-/// The rules of a [`Normalizer`]. [`Default`] is meant for news.
+/// The rules of a [`Normalizer`]. [`Default`] is meant for news; start from it, or from
+/// [`none`](NormalizerOptions::none), and switch single rules.
+///
+/// ```
+/// use tarjim::normalizer::{Normalizer, NormalizerOptions};
+///
+/// let mut options = NormalizerOptions::default();
+/// options.digits = false;
+/// assert_eq!(Normalizer::new(options).normalize("عام  ٢٠٢٣ .").text, "عام ٢٠٢٣.");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each rule is switched on its own")]
 #[non_exhaustive]

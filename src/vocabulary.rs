@@ -78,8 +78,13 @@ impl Side {
 
     fn encode(&self, text: &str) -> Pieces {
         let encoded = self.model.encode(text);
-        let id = |id: Option<u32>| id.map_or(self.index.unknown, |id| self.ids[id as usize]);
-        encoded.pieces.iter().map(|piece| (id(piece.id), piece.span)).collect()
+        let unknown = self.model.unknown();
+        let id = |piece: &EncodedPiece| match piece.id {
+            Some(id) if Some(id) != unknown => self.ids[id as usize],
+            // `vocab.json` covers both languages: it may have what the model of one does not know.
+            _ => self.index.id(&encoded.text[piece.range.clone()]).unwrap_or(self.index.unknown),
+        };
+        encoded.pieces.iter().map(|piece| (id(piece), piece.span)).collect()
     }
 }
 

@@ -222,11 +222,47 @@ fn pieces_without_an_id_are_unknown() {
     assert_eq!(vocabulary.decode_target(&[u32::MAX]).text, "⁇");
 }
 
+/// `vocab.json` with more entries.
+fn extended_json(entries: &str) -> String {
+    let json = String::from_utf8(data("vocab.json")).unwrap();
+    format!("{}, {entries}}}", json.trim_end().strip_suffix('}').unwrap())
+}
+
+#[test]
+fn what_the_spm_does_not_know_may_still_have_an_id() {
+    let spm = data("news.spm");
+    let vocabulary = Vocabulary::from_bytes(&spm, &spm, extended_json(r#""漢字": 902"#).as_bytes()).unwrap();
+    let pieces = vocabulary.encode_source("漢字 漢");
+    assert_eq!(pieces.ids.iter().filter(|&&id| id == 902).count(), 1);
+    assert_eq!(pieces.ids.last(), Some(&vocabulary.unknown()));
+    assert_eq!(vocabulary.decode_target(&pieces.ids).text, "漢字  ⁇");
+}
+
+#[test]
+fn ids_can_be_those_of_sentencepiece() {
+    let spm = data("news.spm");
+    let vocabulary = Vocabulary::from_sentencepiece(&spm, &spm).unwrap();
+    let model = model("news");
+    assert_eq!(vocabulary.len(), model.len());
+    assert_eq!((vocabulary.end_of_sentence(), vocabulary.unknown(), vocabulary.pad()), (0, 1, None));
+    let text = "وصل الرئيس إلى القاهرة";
+    let (ids, _, spans) = pieces(&model, text);
+    let encoded = vocabulary.encode_target(text);
+    assert_eq!((encoded.ids, encoded.spans), (ids, spans));
+    let error = Vocabulary::from_sentencepiece(&data("bytes.spm"), &spm[..9]).unwrap_err();
+    assert!(error.to_string().starts_with("`target.spm`: "), "{error}");
+}
+
+#[test]
+fn a_vocabulary_is_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&news());
+}
+
 #[test]
 fn target_codes_are_recognised_where_the_model_has_them() {
     let spm = data("news.spm");
-    let json = String::from_utf8(data("vocab.json")).unwrap();
-    let json = json.trim_end().strip_suffix('}').unwrap().to_owned() + r#", ">>eng<<": 900, ">>fra<<": 901}"#;
+    let json = extended_json(r#"">>eng<<": 900, ">>fra<<": 901"#);
     let vocabulary = Vocabulary::from_bytes(&spm, &spm, json.as_bytes()).unwrap();
     assert_eq!(vocabulary.target_codes(), [">>eng<<", ">>fra<<"]);
     let text = ">>fra<< زار الوزير";

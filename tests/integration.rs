@@ -7,3 +7,5 @@ mod reference;
 mod search_parity;
 #[path = "integration/vocabulary.rs"]
 mod vocabulary;
+#[path = "integration/splitter.rs"]
+mod splitter;

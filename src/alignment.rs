@@ -26,6 +26,7 @@
 pub mod lines;
 pub mod marian;
 mod matrix;
+pub mod natural;
 pub mod pharaoh;
 mod pieces;
 pub mod symmetry;

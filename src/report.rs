@@ -164,11 +164,11 @@ fn pair(page: &mut String, number: usize, sentence: &Sentence, begins_paragraph:
             };
             let _ = writeln!(
                 page,
-                "<li><button type=\"button\" class=\"flag\" data-source=\"{}\" data-target=\"{}\"><b>{}</b> <bdi>{}</bdi></button></li>",
+                "<li><button type=\"button\" class=\"flag\" data-source=\"{}\" data-target=\"{}\"><b>{}</b> {}</button></li>",
                 words(&sentence.source_words, &flag.source),
                 words(&sentence.target_words, &flag.target),
                 flag.kind.name().replace('-', " "),
-                html(&flag.reason),
+                isolated(&flag.reason),
             );
         }
         page.push_str("</ul>\n");
@@ -181,6 +181,20 @@ fn pair(page: &mut String, number: usize, sentence: &Sentence, begins_paragraph:
         );
     }
     page.push_str("</div>\n</section>\n");
+}
+
+/// A reason with each quotation in a direction of its own: a list of Arabic words would otherwise run backwards.
+fn isolated(reason: &str) -> String {
+    let mut page = String::from("<bdi>");
+    for c in html(reason).chars() {
+        match c {
+            '“' => page.push_str("“<bdi>"),
+            '”' => page.push_str("</bdi>”"),
+            c => page.push(c),
+        }
+    }
+    page.push_str("</bdi>");
+    page
 }
 
 /// For each word whether a flag names it.

@@ -28,13 +28,8 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Option<Flag> {
 /// The words that deny something in an Arabic text.
 fn negations(text: &str, words: &[Span]) -> Vec<Span> {
     let folded: Vec<String> = words.iter().map(|word| fold_arabic(word.of(text))).collect();
-    // `لا … إلا` and `ليس … بل` with their halves near each other say `only` and `but`.
-    let excepts = |at: usize| {
-        folded[at + 1..]
-            .iter()
-            .take(8)
-            .any(|word| matches!(word.as_str(), "الا" | "سوي" | "بل" | "وانما" | "انما" | "فحسب" | "فقط"))
-    };
+    // `لا … إلا` with its halves near each other says `only`.
+    let excepts = |at: usize| folded[at + 1..].iter().take(8).any(|word| matches!(word.as_str(), "الا" | "سوي"));
     let next = |at: usize| folded.get(at + 1).map_or("", String::as_str);
     let mut found = Vec::new();
     for (at, word) in folded.iter().enumerate() {
@@ -104,18 +99,47 @@ fn denies(words: &[String]) -> bool {
             || word.ends_with("n’t")
             || word.split('-').any(|part| WORDS.contains(&part))
             || STEMS.iter().any(|stem| word.starts_with(stem))
-            || word.split('-').any(|part| part == "non" || part == "less" || part == "free")
-            || (word.ends_with("less") && word.len() > 5 && word != "unless")
+            || (word.ends_with("less") && word.len() > 5)
             || (word.starts_with("un") && word.len() > 4 && !UN.iter().any(|stem| word.starts_with(stem)))
     })
 }
 
-/// Words that deny.
+/// Words that deny, or may stand for a denial.
 const WORDS: &[&str] = &[
-    "not", "no", "never", "none", "neither", "nor", "nobody", "nothing", "nowhere", "without", "cannot", "hardly",
-    "barely", "scarcely", "unless", "rather", "instead", "except", "lack", "lacks", "lacking", "lacked", "little",
-    "few", "absent", "absence", "out", "outside", "beyond", "far", "offline", "other", "rarely", "seldom", "too",
-    "only", "until", "avoid", "below", "under", "less", "ain't", "yet", "than",
+    "not",
+    "no",
+    "never",
+    "none",
+    "neither",
+    "nor",
+    "nobody",
+    "nothing",
+    "nowhere",
+    "without",
+    "cannot",
+    "hardly",
+    "barely",
+    "scarcely",
+    "unless",
+    "except",
+    "lack",
+    "lacks",
+    "lacking",
+    "lacked",
+    "absent",
+    "absence",
+    "rarely",
+    "seldom",
+    "non",
+    "instead",
+    "offline",
+    "difficult",
+    "hard",
+    "beyond",
+    "off",
+    "outside",
+    "free",
+    "far",
 ];
 
 /// Beginnings of words that deny.
@@ -123,13 +147,13 @@ const STEMS: &[&str] = &[
     "fail",
     "refus",
     "reject",
-    "den",
+    "denied",
+    "denies",
+    "deny",
     "avoid",
     "prevent",
     "prohibit",
-    "stop",
     "ceas",
-    "miss",
     "impossib",
     "illegal",
     "illicit",
@@ -137,8 +161,6 @@ const STEMS: &[&str] = &[
     "imposs",
     "impract",
     "improper",
-    "immort",
-    "immat",
     "inab",
     "inacc",
     "inact",
@@ -151,13 +173,12 @@ const STEMS: &[&str] = &[
     "incorrect",
     "indecis",
     "indefin",
-    "independ",
     "indirect",
     "ineff",
     "inequal",
     "inevit",
     "inexp",
-    "inform",
+    "informal",
     "inhum",
     "injust",
     "insec",
@@ -173,9 +194,8 @@ const STEMS: &[&str] = &[
     "irrepl",
     "irresp",
     "irrevers",
-    "nonpart",
-    "nonprof",
-    "nonviol",
+    "nonp",
+    "nonv",
     "disag",
     "disallow",
     "disappr",
@@ -184,24 +204,24 @@ const STEMS: &[&str] = &[
     "dishon",
     "disl",
     "disob",
-    "disp",
     "disqual",
     "disreg",
     "disres",
     "dissat",
+    "discomf",
     "forbid",
     "forbad",
-    "ban",
     "exclud",
     "withh",
     "abst",
     "neglect",
     "ignor",
-    "overlook",
-    "contrary",
     "anonym",
     "abnorm",
-    "unti",
+    "infin",
+    "indomit",
+    "asynchr",
+    "defici",
 ];
 
 /// Words that begin with `un` and deny nothing.

@@ -9,3 +9,7 @@ mod search_parity;
 mod vocabulary;
 #[path = "integration/splitter.rs"]
 mod splitter;
+#[path = "integration/batch.rs"]
+mod batch;
+#[path = "integration/hub.rs"]
+mod hub;

@@ -1,0 +1,397 @@
+//! The files of a job and the records in a range of them, one record a line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest line that is read as a record; of a longer one only this much is kept.
+pub const LONGEST_LINE: usize = 16 << 20;
+
+/// What the lines of a job's files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum LineFormat {
+    /// Text, one record a line: `.txt`.
+    Lines,
+    /// One JSON object a line: `.jsonl`, `.ndjson`.
+    Jsonl,
+    /// Tab-separated columns without quoting: `.tsv`.
+    Tsv,
+}
+
+impl LineFormat {
+    /// The format a file name stands for, compression aside.
+    pub fn of(path: &Path) -> Option<LineFormat> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        match name.rsplit_once('.')?.1 {
+            "txt" => Some(LineFormat::Lines),
+            "jsonl" | "ndjson" => Some(LineFormat::Jsonl),
+            "tsv" => Some(LineFormat::Tsv),
+            _ => None,
+        }
+    }
+
+    /// The extension of files in this format.
+    pub fn extension(self) -> &'static str {
+        match self {
+            LineFormat::Lines => "txt",
+            LineFormat::Jsonl => "jsonl",
+            LineFormat::Tsv => "tsv",
+        }
+    }
+}
+
+/// How a file is packed; told by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+    Zstandard,
+}
+
+fn packing(path: &Path) -> Packing {
+    match path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("gz") => Packing::Gzip,
+        Some("zst") => Packing::Zstandard,
+        _ => Packing::Plain,
+    }
+}
+
+/// A file of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// The size of its text, unpacked.
+    pub text_bytes: u64,
+}
+
+/// Lists the files behind `inputs`, folders in the order of their paths, and settles on their format.
+///
+/// Hidden files and those whose name begins with `_` (`_SUCCESS`) are not data.
+///
+/// # Errors
+/// Nothing there; a file whose name tells no format while `format` is `None`; several formats in one job.
+pub(super) fn list(inputs: &[PathBuf], format: Option<LineFormat>) -> Result<(LineFormat, Vec<PathBuf>)> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let metadata =
+            std::fs::metadata(input).map_err(|error| Error::io(format_args!("input `{}`", input.display()), error))?;
+        // One absolute spelling: the job goes on from any working folder.
+        let input = std::path::absolute(input)
+            .map_err(|error| Error::io(format_args!("input `{}`", input.display()), error))?;
+        if metadata.is_dir() { list_folder(&input, &mut files)? } else { files.push(input) }
+    }
+    let mut settled: Option<(LineFormat, &PathBuf)> = format.zip(files.first());
+    for file in &files {
+        if format.is_some() {
+            break;
+        }
+        let found = LineFormat::of(file).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, format!("the name of `{}` does not tell its format", file.display()))
+                .with_hint("give `--input-format lines`, `jsonl` or `tsv`, or keep other files out of the folder")
+        })?;
+        match settled {
+            None => settled = Some((found, file)),
+            Some((first, by)) if first != found => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!(
+                        "one job, two formats: `{}` is {}, `{}` is {}",
+                        by.display(),
+                        first.extension(),
+                        file.display(),
+                        found.extension()
+                    ),
+                )
+                .with_hint("run one job for each format, or give `--input-format`"));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some((format, _)) = settled else {
+        let names: Vec<String> = inputs.iter().map(|input| format!("`{}`", input.display())).collect();
+        return Err(Error::new(ErrorKind::NoInput, format!("no input files in {}", names.join(", "))));
+    };
+    Ok((format, files))
+}
+
+fn list_folder(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let failed = |error| Error::io(format_args!("input folder `{}`", folder.display()), error);
+    let mut items = std::fs::read_dir(folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    items.sort_by_key(std::fs::DirEntry::file_name);
+    for item in items {
+        let name = item.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_") {
+            continue;
+        }
+        let path = item.path();
+        // A linked file is data; a linked folder may lead in a circle.
+        if item.file_type().map_err(failed)?.is_dir() {
+            list_folder(&path, files)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Measures a file; a packed one is unpacked to the end for that, and thereby checked.
+pub(super) fn measure(path: PathBuf) -> Result<InputFile> {
+    let bytes = size(&path)?;
+    let text_bytes = if packing(&path) == Packing::Plain {
+        bytes
+    } else {
+        std::io::copy(&mut open(&path)?, &mut std::io::sink()).map_err(|error| unreadable(&path, error))?
+    };
+    Ok(InputFile { path, bytes, text_bytes })
+}
+
+/// A file's size on disk now.
+pub(super) fn size(path: &Path) -> Result<u64> {
+    std::fs::metadata(path)
+        .map(|metadata| metadata.len())
+        .map_err(|error| Error::io(format_args!("input `{}`", path.display()), error))
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let failed = |error| Error::io(format_args!("input `{}`", path.display()), error);
+    let file = File::open(path).map_err(failed)?;
+    Ok(match packing(path) {
+        Packing::Plain => Box::new(file),
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+        Packing::Zstandard => Box::new(zstd::Decoder::new(file).map_err(failed)?),
+    })
+}
+
+/// A packed file that breaks off or is no archive is bad data, whatever error kind the unpacker has for it.
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    let place = format!("input `{}`", path.display());
+    match packing(path) {
+        Packing::Plain => Error::io(place, error),
+        _ => Error::new(ErrorKind::InvalidInput, format!("{place} cannot be unpacked: {error}")).with_source(error),
+    }
+}
+
+/// A stretch of one file's text; a line belongs to the range its first byte lies in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Index of the file in the job.
+    pub file: usize,
+    /// The first byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// One line of input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The line without its line break.
+    pub line: Vec<u8>,
+    /// The file it comes from, counted from 0 in the job's inputs.
+    pub file: usize,
+    /// Where its first byte lies in the file's text.
+    pub offset: u64,
+    /// Whether the line went on beyond [`LONGEST_LINE`].
+    pub cut: bool,
+}
+
+/// Reads the lines of a range.
+pub(super) struct RangeReader {
+    path: PathBuf,
+    file: usize,
+    reader: Box<dyn BufRead>,
+    position: u64,
+    end: u64,
+}
+
+impl RangeReader {
+    pub(super) fn open(path: &Path, range: &Range) -> Result<Self> {
+        let (start, end) = (range.start, range.end);
+        let mut reader: Box<dyn BufRead> = if packing(path) == Packing::Plain {
+            let failed = |error| Error::io(format_args!("input `{}`", path.display()), error);
+            let mut file = File::open(path).map_err(failed)?;
+            file.seek(SeekFrom::Start(start.saturating_sub(1))).map_err(failed)?;
+            Box::new(BufReader::with_capacity(1 << 16, file))
+        } else {
+            let mut reader = BufReader::with_capacity(1 << 16, open(path)?);
+            std::io::copy(&mut (&mut reader).take(start.saturating_sub(1)), &mut std::io::sink())
+                .map_err(|error| unreadable(path, error))?;
+            Box::new(reader)
+        };
+        let mut position = start.saturating_sub(1);
+        if start > 0 {
+            // The line that runs into the range is the one before's, unless its last byte is the break.
+            position += skip_line(&mut reader).map_err(|error| unreadable(path, error))?;
+        }
+        Ok(RangeReader { path: path.to_owned(), file: range.file, reader, position, end })
+    }
+
+    /// The next line, or `None` at the end of the range; `digest` sees all its bytes.
+    pub(super) fn next(&mut self, digest: &mut blake3::Hasher) -> Result<Option<Record>> {
+        if self.position >= self.end {
+            return Ok(None);
+        }
+        let mut record = Record { file: self.file, offset: self.position, ..Record::default() };
+        loop {
+            let chunk = match self.reader.fill_buf() {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unreadable(&self.path, error)),
+            };
+            if chunk.is_empty() {
+                let found = self.position;
+                if found < self.end && record.offset == found {
+                    return Err(Error::new(
+                        ErrorKind::InvalidInput,
+                        format!(
+                            "input `{}` ends after {found} bytes, expected {} at least",
+                            self.path.display(),
+                            self.end
+                        ),
+                    )
+                    .with_hint("the file has changed since the job began: begin a new output folder"));
+                }
+                return Ok(Some(record));
+            }
+            let line_end = chunk.iter().position(|byte| *byte == b'\n');
+            let used = line_end.map_or(chunk.len(), |end| end + 1);
+            let text = &chunk[..line_end.unwrap_or(used)];
+            let room = LONGEST_LINE - record.line.len();
+            record.cut |= text.len() > room;
+            record.line.extend_from_slice(&text[..text.len().min(room)]);
+            digest.update(&chunk[..used]);
+            self.reader.consume(used);
+            self.position += used as u64;
+            if line_end.is_some() {
+                return Ok(Some(record));
+            }
+        }
+    }
+}
+
+fn skip_line(reader: &mut dyn BufRead) -> std::io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let chunk = reader.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(skipped);
+        }
+        let line_end = chunk.iter().position(|byte| *byte == b'\n');
+        let used = line_end.map_or(chunk.len(), |end| end + 1);
+        reader.consume(used);
+        skipped += used as u64;
+        if line_end.is_some() {
+            return Ok(skipped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn lines(path: &Path, start: u64, end: u64) -> Vec<String> {
+        let mut reader = RangeReader::open(path, &Range { file: 0, start, end }).unwrap();
+        let mut lines = Vec::new();
+        while let Some(record) = reader.next(&mut blake3::Hasher::new()).unwrap() {
+            lines.push(String::from_utf8(record.line).unwrap());
+        }
+        lines
+    }
+
+    #[test]
+    fn ranges_cut_anywhere_give_every_line_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["a\nbb\n\nccc\n", "a\nbb\n\nccc", "\n\n\n", "one line", "مرحبا\nيا عالم\n"] {
+            let plain = folder.path().join("t.txt");
+            std::fs::write(&plain, text).unwrap();
+            let gz = folder.path().join("t.txt.gz");
+            let mut packer = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+            packer.write_all(text.as_bytes()).unwrap();
+            packer.finish().unwrap();
+            let zst = folder.path().join("t.txt.zst");
+            std::fs::write(&zst, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+            let whole: Vec<&str> = text.lines().collect();
+            for path in [plain, gz, zst] {
+                let file = measure(path.clone()).unwrap();
+                assert_eq!(file.text_bytes, text.len() as u64);
+                for cut in 0..=file.text_bytes {
+                    let mut both = lines(&path, 0, cut);
+                    both.extend(lines(&path, cut, file.text_bytes));
+                    assert_eq!(both, whole, "{} cut at {cut}", path.display());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_the_next_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.txt");
+        let long = "x".repeat(LONGEST_LINE + 5);
+        std::fs::write(&path, format!("{long}\nnext\n")).unwrap();
+        let mut reader = RangeReader::open(&path, &Range { file: 0, start: 0, end: long.len() as u64 + 6 }).unwrap();
+        let first = reader.next(&mut blake3::Hasher::new()).unwrap().unwrap();
+        assert!(first.cut);
+        assert_eq!(first.line.len(), LONGEST_LINE);
+        assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap().unwrap().line, b"next");
+        assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_broken_archive_is_bad_data() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["t.txt.gz", "t.txt.zst"] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, b"this is no archive").unwrap();
+            let error = measure(path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.txt");
+        std::fs::write(&path, "a\n").unwrap();
+        let mut reader = RangeReader::open(&path, &Range { file: 0, start: 0, end: 10 }).unwrap();
+        reader.next(&mut blake3::Hasher::new()).unwrap();
+        assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn folders_are_listed_in_order_and_odd_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("sub")).unwrap();
+        for name in ["b.jsonl", "a.jsonl.gz", "sub/c.ndjson", ".hidden", "_SUCCESS"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let inputs = [folder.path().to_owned()];
+        let (format, files) = list(&inputs, None).unwrap();
+        assert_eq!(format, LineFormat::Jsonl);
+        assert_eq!(files, [path("a.jsonl.gz"), path("b.jsonl"), path("sub/c.ndjson")]);
+        std::fs::write(path("c.txt"), "").unwrap();
+        let error = list(&inputs, None).unwrap_err();
+        assert!(error.to_string().contains("two formats"), "{error}");
+        std::fs::write(path("aa.pdf"), "").unwrap();
+        let error = list(&inputs, None).unwrap_err();
+        assert!(error.to_string().contains("aa.pdf"), "{error}");
+        assert_eq!(list(&inputs, Some(LineFormat::Lines)).unwrap().1.len(), 5);
+        assert_eq!(list(&[path("none")], None).unwrap_err().kind(), ErrorKind::NoInput);
+        assert_eq!(list(&[], None).unwrap_err().kind(), ErrorKind::NoInput);
+    }
+}

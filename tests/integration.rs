@@ -2,6 +2,7 @@
 
 mod candle;
 mod model;
+mod native;
 mod reference;
 #[path = "integration/search_parity.rs"]
 mod search_parity;

@@ -39,7 +39,7 @@ mod vocabulary;
 
 pub(super) use activations::{Activations, DEPTH};
 pub(super) use aligned::AlignedBytes;
-pub(super) use attention::{Attend, PAGE, PagedKeys};
+pub(super) use attention::{Attend, PAGE, PagedKeys, write_position};
 pub(super) use machine::Machine;
 pub(super) use normalize::{LayerNorm, Residual};
 pub(super) use product::Activation;

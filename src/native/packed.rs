@@ -47,53 +47,41 @@ impl Packed {
         }
     }
 
-    /// Quantises and packs one column. `places` maps a depth of `row` to a depth of the matrix; `factor` scales the
-    /// outcome, the bias included.
-    ///
-    /// # Errors
-    /// A weight is not finite.
+    /// Quantises and packs one column; see [`PackedPart::set`].
     pub(super) fn set(
         &mut self,
         column: usize,
         row: RowSource<'_>,
         bias: f32,
         factor: f32,
-        places: impl Fn(usize) -> usize,
+        places: Option<&[usize]>,
         scratch: &mut Vec<i8>,
     ) -> Result<()> {
-        scratch.clear();
-        scratch.resize(self.row_bytes, 0);
-        let scale = match row {
-            RowSource::Float(row) => {
-                let mut spread = vec![0.0; self.row_bytes];
-                for (k, &w) in row.iter().enumerate() {
-                    spread[places(k)] = w;
-                }
-                quantize::weights(&spread, scratch)
-            }
-            RowSource::Quantized(row, scale) => {
-                for (k, &w) in row.iter().enumerate() {
-                    scratch[places(k)] = w;
-                }
-                quantize::tame(scratch, scale)
-            }
-        };
-        let scale = scale * factor;
-        if !scale.is_finite() || !bias.is_finite() {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("row {column} holds a weight that is not a finite number"),
-            ));
+        PackedPart {
+            width: self.width,
+            row_bytes: self.row_bytes,
+            panels: self.panels.signed_mut(),
+            scales: &mut self.scales,
+            sums: &mut self.sums,
+            bias: &mut self.bias,
         }
-        let panel = &mut self.panels.signed_mut()[column / self.width * self.width * self.row_bytes..];
-        let lane = column % self.width * 4;
-        for (four, place) in scratch.as_chunks::<4>().0.iter().zip(panel.chunks_mut(self.width * 4)) {
-            place[lane..lane + 4].copy_from_slice(four);
-        }
-        self.scales[column] = scale;
-        self.sums[column] = scratch.iter().map(|&w| i32::from(w)).sum();
-        self.bias[column] = bias * factor;
-        Ok(())
+        .set(column, row, bias, factor, places, scratch)
+    }
+
+    /// Parts of `columns` columns (a multiple of the panel width) that can be filled independently.
+    pub(super) fn split(&mut self, columns: usize) -> impl Iterator<Item = PackedPart<'_>> {
+        let (width, row_bytes) = (self.width, self.row_bytes);
+        let panels = self.panels.signed_mut().chunks_mut(columns * row_bytes);
+        let numbers =
+            self.scales.chunks_mut(columns).zip(self.sums.chunks_mut(columns)).zip(self.bias.chunks_mut(columns));
+        panels.zip(numbers).map(move |(panels, ((scales, sums), bias))| PackedPart {
+            width,
+            row_bytes,
+            panels,
+            scales,
+            sums,
+            bias,
+        })
     }
 
     /// Sets the bias of the columns that only fill the last panel.
@@ -158,5 +146,71 @@ impl Packed {
     /// Bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
         self.panels.signed().len() + self.scales.len() * 12
+    }
+}
+
+/// Some columns of a [`Packed`] matrix, being filled.
+pub(super) struct PackedPart<'a> {
+    width: usize,
+    row_bytes: usize,
+    panels: &'a mut [i8],
+    scales: &'a mut [f32],
+    sums: &'a mut [i32],
+    bias: &'a mut [f32],
+}
+
+impl PackedPart<'_> {
+    /// Quantises and packs one column. `places` says at which depth each weight of `row` lies (its own index where
+    /// it is `None`); `factor` scales the outcome, the bias included.
+    ///
+    /// # Errors
+    /// A weight is not finite.
+    pub(super) fn set(
+        &mut self,
+        column: usize,
+        row: RowSource<'_>,
+        bias: f32,
+        factor: f32,
+        places: Option<&[usize]>,
+        scratch: &mut Vec<i8>,
+    ) -> Result<()> {
+        scratch.clear();
+        scratch.resize(self.row_bytes, 0);
+        let scale = match (row, places) {
+            (RowSource::Float(row), None) => quantize::weights(row, &mut scratch[..row.len()]),
+            (RowSource::Float(row), Some(places)) => {
+                let mut spread = vec![0.0; self.row_bytes];
+                for (&w, &place) in row.iter().zip(places) {
+                    spread[place] = w;
+                }
+                quantize::weights(&spread, scratch)
+            }
+            (RowSource::Quantized(row, scale), None) => {
+                scratch[..row.len()].copy_from_slice(row);
+                quantize::tame(scratch, scale)
+            }
+            (RowSource::Quantized(row, scale), Some(places)) => {
+                for (&w, &place) in row.iter().zip(places) {
+                    scratch[place] = w;
+                }
+                quantize::tame(scratch, scale)
+            }
+        };
+        let scale = scale * factor;
+        if !scale.is_finite() || !bias.is_finite() {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("row {column} holds a weight that is not a finite number"),
+            ));
+        }
+        let panel = &mut self.panels[column / self.width * self.width * self.row_bytes..];
+        let lane = column % self.width * 4;
+        for (four, place) in scratch.as_chunks::<4>().0.iter().zip(panel.chunks_exact_mut(self.width * 4)) {
+            place[lane..lane + 4].copy_from_slice(four);
+        }
+        self.scales[column] = scale;
+        self.sums[column] = scratch.iter().map(|&w| i32::from(w)).sum();
+        self.bias[column] = bias * factor;
+        Ok(())
     }
 }

@@ -7,7 +7,13 @@ use super::lanes::Lanes;
 /// Depth is padded to a multiple of this many bytes: what one row of an AMX tile holds.
 pub(in crate::native) const DEPTH: usize = 64;
 
+/// Rows that lie together in memory: those of one AMX tile.
+pub(super) const TILE: usize = 16;
+
 /// Rows of activations: `value ≈ scale · (q - zero)`, `q` in `0..=127`.
+///
+/// Sixteen rows make a tile, in which 64 depths of each row come before the next 64: a kernel that works on several
+/// rows at once then reads one stream of bytes, and rows never fall into the same few sets of the cache.
 ///
 /// Scale and zero are a row's own, taken from its smallest and largest value, so no row knows of its neighbours.
 pub(in crate::native) struct Activations {
@@ -29,15 +35,9 @@ impl Activations {
     pub(in crate::native) fn reset(&mut self, count: usize, depth: usize) {
         self.count = count;
         self.row_bytes = depth.next_multiple_of(DEPTH);
-        self.data.resize(count * self.stride());
+        self.data.resize(count.next_multiple_of(TILE) * self.row_bytes);
         self.scales.resize(count, 0.0);
         self.zeros.resize(count, 0);
-    }
-
-    /// Bytes from one row to the next. One cache line more than needed: rows a power of two apart would fall into
-    /// the same few sets of the first-level cache.
-    pub(super) fn stride(&self) -> usize {
-        self.row_bytes + DEPTH
     }
 
     pub(super) fn row_bytes(&self) -> usize {
@@ -48,9 +48,10 @@ impl Activations {
         self.count
     }
 
-    /// The bytes of the rows from `row` on.
-    pub(super) fn from_row(&self, row: usize) -> &[u8] {
-        &self.data.unsigned()[row * self.stride()..]
+    /// The bytes of the tiles from the one that begins with row `row` on.
+    pub(super) fn tiles(&self, row: usize) -> &[u8] {
+        debug_assert!(row.is_multiple_of(TILE));
+        &self.data.unsigned()[row * self.row_bytes..]
     }
 
     pub(super) fn scale(&self, row: usize) -> f32 {
@@ -101,10 +102,12 @@ pub(super) fn quantize_row<L: Lanes>(values: &[f32], row: usize, into: &mut Acti
     let zero = (-low * inverse).round_ties_even() as i32;
     into.scales[row] = if inverse > 0.0 { range / 127.0 } else { 0.0 };
     into.zeros[row] = zero;
-    let start = row * into.stride();
-    let (bytes, _) = into.data.unsigned_mut()[start..].as_chunks_mut::<8>();
+    let start = row / TILE * TILE * into.row_bytes + row % TILE * DEPTH;
+    let blocks = into.data.unsigned_mut()[start..].chunks_mut(TILE * DEPTH);
     let inverse = L::splat(inverse);
-    for (v, q) in values.iter().zip(bytes) {
-        L::load(v).mul(inverse).store_quantized(zero, q);
+    for (values, block) in values.chunks(DEPTH / 8).zip(blocks) {
+        for (v, q) in values.iter().zip(block.as_chunks_mut::<8>().0) {
+            L::load(v).mul(inverse).store_quantized(zero, q);
+        }
     }
 }

@@ -5,12 +5,9 @@
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 
+use super::activations::{DEPTH, TILE};
 use super::avx512_vnni::Avx512Vnni;
 use super::isa::{Isa, Operation, Product};
-
-/// Rows of a tile, and bytes of one of its rows.
-const TILE_ROWS: usize = 16;
-const TILE_BYTES: usize = 64;
 
 /// Proof that the CPU has AMX with 8-bit integers, that this process may use it, and AVX-512 VNNI with it.
 #[derive(Clone, Copy)]
@@ -62,14 +59,14 @@ impl Isa for Amx {
     fn accumulate(self, product: Product<'_>, out: &mut [i32]) {
         product.check(Self::WIDTH, out);
         let columns = product.columns();
-        let tiled = product.count / TILE_ROWS * TILE_ROWS;
+        let tiled = product.count / TILE * TILE;
         if tiled > 0 {
             // SAFETY: `self` proves that tiles may be used, `check` the bounds.
             unsafe { accumulate(Product { count: tiled, ..product }, out) }
         }
         if tiled < product.count {
-            let rest =
-                Product { rows: &product.rows[tiled * product.stride..], count: product.count - tiled, ..product };
+            let rows = &product.rows[product.row_start(tiled)..];
+            let rest = Product { rows, count: product.count - tiled, ..product };
             self.0.accumulate(rest, &mut out[tiled * columns..]);
         }
     }
@@ -97,7 +94,7 @@ static CONFIG: TileConfig = TileConfig {
 /// The CPU has AMX and the process may use it, `product.check(16, out)` has passed and `product.count` is a multiple
 /// of sixteen.
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, stride, row_bytes, count, panels } = product;
+    let Product { rows, row_bytes, count, panels } = product;
     let columns = product.columns();
     let total = columns / 16;
     // SAFETY: all tiles of activations, weights and sums lie inside their slices, by `check`; the tile registers are
@@ -108,13 +105,13 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
         while index < total {
             let wide = if total - index >= 2 { 2 } else { 1 };
             let w = panels.as_ptr().add(index * row_bytes * 16);
-            for row in (0..count).step_by(TILE_ROWS) {
-                let a = rows.as_ptr().add(row * stride);
+            for row in (0..count).step_by(TILE) {
+                let a = rows.as_ptr().add(product.row_start(row));
                 let o = out.as_mut_ptr().add(row * columns + index * 16);
                 if wide == 2 {
-                    two_panels(a, stride, w, row_bytes, o, columns);
+                    two_panels(a, w, row_bytes, o, columns);
                 } else {
-                    one_panel(a, stride, w, row_bytes, o, columns);
+                    one_panel(a, w, row_bytes, o, columns);
                 }
             }
             index += wide;
@@ -126,21 +123,21 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
 /// Sixteen rows times two panels.
 ///
 /// # Safety
-/// Tiles are configured; sixteen rows of `row_bytes` are readable at `a` every `stride` bytes, two panels at `w`, and
-/// sixteen rows of 32 sums are writable at `out` every `columns` sums.
-unsafe fn two_panels(a: *const u8, stride: usize, w: *const i8, row_bytes: usize, out: *mut i32, columns: usize) {
+/// Tiles are configured; a tile of rows of `row_bytes` is readable at `a`, two panels at `w`, and sixteen rows of 32
+/// sums are writable at `out` every `columns` sums.
+unsafe fn two_panels(a: *const u8, w: *const i8, row_bytes: usize, out: *mut i32, columns: usize) {
     // SAFETY: the loop reads `row_bytes / 64` tiles of each operand, as promised by the caller.
     unsafe {
         asm!(
             "tilezero tmm0",
             "tilezero tmm1",
             "2:",
-            "tileloadd tmm2, [{a} + {stride}*1]",
+            "tileloadd tmm2, [{a} + {line}*1]",
             "tileloadd tmm3, [{w0} + {line}*1]",
             "tileloadd tmm4, [{w1} + {line}*1]",
             "tdpbusd tmm0, tmm2, tmm3",
             "tdpbusd tmm1, tmm2, tmm4",
-            "add {a}, 64",
+            "add {a}, 1024",
             "add {w0}, 1024",
             "add {w1}, 1024",
             "dec {steps}",
@@ -150,9 +147,8 @@ unsafe fn two_panels(a: *const u8, stride: usize, w: *const i8, row_bytes: usize
             a = inout(reg) a => _,
             w0 = inout(reg) w => _,
             w1 = inout(reg) w.add(row_bytes * 16) => _,
-            steps = inout(reg) row_bytes / TILE_BYTES => _,
-            stride = in(reg) stride,
-            line = in(reg) TILE_BYTES,
+            steps = inout(reg) row_bytes / DEPTH => _,
+            line = in(reg) DEPTH,
             out = in(reg) out,
             pitch = in(reg) columns * 4,
             options(nostack),
@@ -164,25 +160,24 @@ unsafe fn two_panels(a: *const u8, stride: usize, w: *const i8, row_bytes: usize
 ///
 /// # Safety
 /// As [`two_panels`], with one panel and sixteen columns.
-unsafe fn one_panel(a: *const u8, stride: usize, w: *const i8, row_bytes: usize, out: *mut i32, columns: usize) {
+unsafe fn one_panel(a: *const u8, w: *const i8, row_bytes: usize, out: *mut i32, columns: usize) {
     // SAFETY: as in `two_panels`.
     unsafe {
         asm!(
             "tilezero tmm0",
             "2:",
-            "tileloadd tmm2, [{a} + {stride}*1]",
+            "tileloadd tmm2, [{a} + {line}*1]",
             "tileloadd tmm3, [{w} + {line}*1]",
             "tdpbusd tmm0, tmm2, tmm3",
-            "add {a}, 64",
+            "add {a}, 1024",
             "add {w}, 1024",
             "dec {steps}",
             "jnz 2b",
             "tilestored [{out} + {pitch}*1], tmm0",
             a = inout(reg) a => _,
             w = inout(reg) w => _,
-            steps = inout(reg) row_bytes / TILE_BYTES => _,
-            stride = in(reg) stride,
-            line = in(reg) TILE_BYTES,
+            steps = inout(reg) row_bytes / DEPTH => _,
+            line = in(reg) DEPTH,
             out = in(reg) out,
             pitch = in(reg) columns * 4,
             options(nostack),

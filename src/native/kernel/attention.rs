@@ -1,8 +1,9 @@
 //! Multi-head attention of a few queries over keys and values that lie in pages of eight positions.
 //!
-//! In a page the keys lie with eight positions side by side and the values row by row, so both products run down the
-//! lanes without a sum across them. What a query gets is summed position after position, whether it is computed
-//! alone or with its neighbours.
+//! Keys and values are kept in bf16, which halves what must come from memory and costs less precision than the
+//! 8-bit products they came from. In a page a head's keys lie with eight positions side by side, its values row by
+//! row behind them, so both products run down the lanes without a sum across them. What a query gets is summed
+//! position after position, whether it is computed alone or with its neighbours.
 
 use super::isa::Operation;
 use super::lanes::{Lanes, exponential};
@@ -10,15 +11,35 @@ use super::lanes::{Lanes, exponential};
 /// Positions in a page.
 pub(in crate::native) const PAGE: usize = 8;
 
+/// `value` as bf16, rounded to the nearest, ties to even.
+#[inline]
+fn to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    // Not a number must stay one, and rounding up could make it infinity.
+    if value.is_nan() { 0x7fc0 } else { ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16 }
+}
+
 /// Where keys and values lie: page `i` of the sequence is `arena[pages[i]]`.
 #[derive(Clone, Copy)]
 pub(in crate::native) struct PagedKeys<'a> {
-    pub(in crate::native) arena: &'a [Box<[f32]>],
+    pub(in crate::native) arena: &'a [Box<[u16]>],
     pub(in crate::native) pages: &'a [u32],
-    /// Where in a page the keys begin: for each of the inner dimensions, eight positions.
-    pub(in crate::native) keys: usize,
-    /// Where in a page the values begin: for each of eight positions, all inner dimensions.
-    pub(in crate::native) values: usize,
+    /// Where in a page the layer begins: for each head `head_size · 8` keys, then `8 · head_size` values.
+    pub(in crate::native) start: usize,
+}
+
+/// Writes one position's key and value, head by head, into a layer of a page.
+pub(in crate::native) fn write_position(layer: &mut [u16], head_size: usize, slot: usize, key: &[f32], value: &[f32]) {
+    let heads = layer.chunks_exact_mut(2 * PAGE * head_size);
+    for ((head, key), value) in heads.zip(key.chunks_exact(head_size)).zip(value.chunks_exact(head_size)) {
+        let (keys, values) = head.split_at_mut(PAGE * head_size);
+        for (places, &k) in keys.as_chunks_mut::<PAGE>().0.iter_mut().zip(key) {
+            places[slot] = to_bf16(k);
+        }
+        for (place, &v) in values[slot * head_size..].iter_mut().zip(value) {
+            *place = to_bf16(v);
+        }
+    }
 }
 
 /// Attention of consecutive rows over one sequence of keys.
@@ -104,6 +125,11 @@ impl Attend<'_> {
         }
         let vectors = self.head_size / 8;
         let mut vector = 0;
+        // A query alone has registers for eight sums, four have them for two each.
+        while Q == 1 && vectors - vector >= 8 {
+            self.gather::<L, Q, 8>(head, first, vector, room, scratch);
+            vector += 8;
+        }
         while vectors - vector >= 2 {
             self.gather::<L, Q, 2>(head, first, vector, room, scratch);
             vector += 2;
@@ -111,6 +137,15 @@ impl Attend<'_> {
         if vector < vectors {
             self.gather::<L, Q, 1>(head, first, vector, room, scratch);
         }
+    }
+
+    /// A head of a page: keys, then values.
+    #[inline(always)]
+    fn page(&self, index: usize, head: usize) -> (&[[u16; 8]], &[u16]) {
+        let half = PAGE * self.head_size;
+        let page = &self.memory.arena[self.memory.pages[index] as usize];
+        let (keys, values) = page[self.memory.start + head * 2 * half..][..2 * half].split_at(half);
+        (keys.as_chunks().0, values)
     }
 
     /// Dot products of `Q` queries with `P` pages of keys.
@@ -124,17 +159,14 @@ impl Attend<'_> {
         scratch: &mut [f32],
     ) {
         let from = head * self.head_size;
-        let keys: [&[[f32; 8]]; P] = std::array::from_fn(|p| {
-            let page = &self.memory.arena[self.memory.pages[page + p] as usize];
-            &page[self.memory.keys..].as_chunks::<8>().0[from..from + self.head_size]
-        });
+        let keys: [&[[u16; 8]]; P] = std::array::from_fn(|p| self.page(page + p, head).0);
         let queries: [&[f32]; Q] = std::array::from_fn(|q| {
             let at = (first + q) * self.stride + from;
             &self.queries[at..at + self.head_size]
         });
         let mut sums = [[L::splat(0.0); P]; Q];
         for d in 0..self.head_size {
-            let keys: [L; P] = std::array::from_fn(|p| L::load(&keys[p][d]));
+            let keys: [L; P] = std::array::from_fn(|p| L::load_bf16(&keys[p][d]));
             for (sums, query) in sums.iter_mut().zip(&queries) {
                 let query = L::splat(query[d]);
                 for (sum, key) in sums.iter_mut().zip(keys) {
@@ -165,11 +197,12 @@ impl Attend<'_> {
         let seen = self.seen(first + Q - 1);
         let weights: [&[f32]; Q] = std::array::from_fn(|q| &weights[q * room..q * room + seen]);
         let mut sums = [[L::splat(0.0); V]; Q];
-        for (index, &page) in self.memory.pages[..seen.div_ceil(PAGE)].iter().enumerate() {
-            let values = &self.memory.arena[page as usize][self.memory.values..];
+        for index in 0..seen.div_ceil(PAGE) {
+            let (_, values) = self.page(index, head);
             for slot in 0..(seen - index * PAGE).min(PAGE) {
-                let (values, _) = values[slot * inner + from..slot * inner + from + V * 8].as_chunks::<8>();
-                let values: [L; V] = std::array::from_fn(|v| L::load(&values[v]));
+                let at = slot * self.head_size + vector * 8;
+                let (values, _) = values[at..at + V * 8].as_chunks::<8>();
+                let values: [L; V] = std::array::from_fn(|v| L::load_bf16(&values[v]));
                 for (sums, weights) in sums.iter_mut().zip(&weights) {
                     let weight = L::splat(weights[index * PAGE + slot]);
                     for (sum, value) in sums.iter_mut().zip(values) {

@@ -7,6 +7,7 @@
 
 use std::arch::x86_64::*;
 
+use super::activations::{DEPTH, TILE};
 use super::isa::{Isa, Operation, Product};
 use super::lanes::Lanes;
 
@@ -50,7 +51,7 @@ const ROWS: usize = 8;
 /// `product.check(8, out)` must have passed.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, stride, row_bytes, count, panels } = product;
+    let Product { rows, row_bytes, count, panels } = product;
     let columns = product.columns();
     for (index, panel) in panels.chunks_exact(row_bytes * 8).enumerate() {
         let mut row = 0;
@@ -58,19 +59,19 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
             let height = (count - row).min(ROWS);
             // SAFETY: rows `row..row + height` and columns `8 index..8 index + 8` are inside, by `check`.
             unsafe {
-                let a = rows.as_ptr().add(row * stride);
+                let a = rows.as_ptr().add(product.row_start(row));
                 let o = out.as_mut_ptr().add(row * columns + index * 8);
                 let w = panel.as_ptr();
-                let groups = row_bytes / 16;
+                let blocks = row_bytes / DEPTH;
                 match height {
-                    1 => tile::<1>(a, stride, w, groups, o, columns),
-                    2 => tile::<2>(a, stride, w, groups, o, columns),
-                    3 => tile::<3>(a, stride, w, groups, o, columns),
-                    4 => tile::<4>(a, stride, w, groups, o, columns),
-                    5 => tile::<5>(a, stride, w, groups, o, columns),
-                    6 => tile::<6>(a, stride, w, groups, o, columns),
-                    7 => tile::<7>(a, stride, w, groups, o, columns),
-                    _ => tile::<8>(a, stride, w, groups, o, columns),
+                    1 => tile::<1>(a, w, blocks, o, columns),
+                    2 => tile::<2>(a, w, blocks, o, columns),
+                    3 => tile::<3>(a, w, blocks, o, columns),
+                    4 => tile::<4>(a, w, blocks, o, columns),
+                    5 => tile::<5>(a, w, blocks, o, columns),
+                    6 => tile::<6>(a, w, blocks, o, columns),
+                    7 => tile::<7>(a, w, blocks, o, columns),
+                    _ => tile::<8>(a, w, blocks, o, columns),
                 }
             }
             row += height;
@@ -81,34 +82,36 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
 /// `M` rows times one panel of eight columns.
 ///
 /// # Safety
-/// `M` rows of `16 groups` bytes are readable from `a` every `stride` bytes, `128 groups` aligned bytes from `w`, and
-/// `M` rows of eight sums are writable at `out` every `columns` sums.
+/// `M` rows of `blocks` blocks are readable from `a` as [`Product`] lays them out, a panel as deep from `w`, and `M`
+/// rows of eight sums are writable at `out` every `columns` sums.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile<const M: usize>(
-    a: *const u8,
-    stride: usize,
-    w: *const i8,
-    groups: usize,
-    out: *mut i32,
-    columns: usize,
-) {
+unsafe fn tile<const M: usize>(a: *const u8, w: *const i8, blocks: usize, out: *mut i32, columns: usize) {
     // SAFETY: all offsets below stay inside what the caller promises.
     unsafe {
         let ones = _mm256_set1_epi16(1);
         let mut sums = [_mm256_setzero_si256(); M];
-        let rows: [*const u8; M] = std::array::from_fn(|m| a.add(m * stride));
-        for group in 0..groups {
-            let w = w.add(group * 128).cast::<__m256i>();
-            let weights: [__m256i; 4] = std::array::from_fn(|i| _mm256_load_si256(w.add(i)));
-            for m in 0..M {
-                let a = rows[m].add(group * 16).cast::<i32>();
-                let pairs: [__m256i; 4] = std::array::from_fn(|i| {
-                    _mm256_maddubs_epi16(_mm256_set1_epi32(a.add(i).read_unaligned()), weights[i])
-                });
-                let pairs =
-                    _mm256_add_epi16(_mm256_add_epi16(pairs[0], pairs[1]), _mm256_add_epi16(pairs[2], pairs[3]));
-                sums[m] = _mm256_add_epi32(sums[m], _mm256_madd_epi16(pairs, ones));
+        let (mut a, mut w) = (a, w);
+        // The panel after this one: by the time it is needed it has come from wherever it was.
+        let mut ahead = w.wrapping_add(blocks * DEPTH * 8);
+        for _ in 0..blocks {
+            for _ in 0..DEPTH / 16 {
+                let weights: [__m256i; 4] = std::array::from_fn(|i| _mm256_load_si256(w.cast::<__m256i>().add(i)));
+                _mm_prefetch::<_MM_HINT_T0>(ahead);
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+                for (m, sum) in sums.iter_mut().enumerate() {
+                    let a = a.add(m * DEPTH).cast::<i32>();
+                    let pairs: [__m256i; 4] = std::array::from_fn(|i| {
+                        _mm256_maddubs_epi16(_mm256_set1_epi32(a.add(i).read_unaligned()), weights[i])
+                    });
+                    let pairs =
+                        _mm256_add_epi16(_mm256_add_epi16(pairs[0], pairs[1]), _mm256_add_epi16(pairs[2], pairs[3]));
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                }
+                w = w.wrapping_add(128);
+                ahead = ahead.wrapping_add(128);
+                a = a.wrapping_add(16);
             }
+            a = a.wrapping_add((TILE - 1) * DEPTH);
         }
         for (m, &sum) in sums.iter().enumerate() {
             _mm256_storeu_si256(out.add(m * columns).cast(), sum);
@@ -169,6 +172,15 @@ impl Lanes for Avx2Lanes {
     fn store(self, to: &mut [f32; 8]) {
         // SAFETY: see `Avx2Lanes`; the reference covers the 32 bytes written.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn load_bf16(from: &[u16; 8]) -> Self {
+        // SAFETY: see `Avx2Lanes`; the reference covers the 16 bytes read.
+        unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.as_ptr().cast()));
+            Avx2Lanes(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide)))
+        }
     }
 
     #[inline(always)]

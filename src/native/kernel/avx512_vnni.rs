@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::activations::{DEPTH, TILE};
 use super::avx2::Avx2;
 use super::isa::{Isa, Operation, Product};
 
@@ -39,7 +40,7 @@ impl Isa for Avx512Vnni {
 /// `product.check(16, out)` must have passed.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, stride, row_bytes, count, panels } = product;
+    let Product { rows, row_bytes, count, panels } = product;
     let columns = product.columns();
     let total = columns / 16;
     let mut index = 0;
@@ -50,14 +51,14 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
             let height = if count - row >= 8 { 8 } else { 1 };
             // SAFETY: rows `row..row + height` and panels `index..index + wide` are inside, by `check`.
             unsafe {
-                let a = rows.as_ptr().add(row * stride);
+                let a = rows.as_ptr().add(product.row_start(row));
                 let w = panels.as_ptr().add(index * row_bytes * 16);
                 let o = out.as_mut_ptr().add(row * columns + index * 16);
                 match (height, wide) {
-                    (8, 2) => tile::<8, 2>(a, stride, w, row_bytes, o, columns),
-                    (8, _) => tile::<8, 1>(a, stride, w, row_bytes, o, columns),
-                    (_, 2) => tile::<1, 2>(a, stride, w, row_bytes, o, columns),
-                    _ => tile::<1, 1>(a, stride, w, row_bytes, o, columns),
+                    (8, 2) => tile::<8, 2>(a, w, row_bytes, o, columns),
+                    (8, _) => tile::<8, 1>(a, w, row_bytes, o, columns),
+                    (_, 2) => tile::<1, 2>(a, w, row_bytes, o, columns),
+                    _ => tile::<1, 1>(a, w, row_bytes, o, columns),
                 }
             }
             row += height;
@@ -69,12 +70,11 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
 /// `M` rows times `P` panels of sixteen columns.
 ///
 /// # Safety
-/// `M` rows of `row_bytes` bytes are readable from `a` every `stride` bytes, `P` aligned panels from `w`, and `M` rows
-/// of `16 P` sums are writable at `out` every `columns` sums.
+/// `M` rows of `row_bytes` bytes are readable from `a` as [`Product`] lays them out, `P` panels as deep from `w`, and
+/// `M` rows of `16 P` sums are writable at `out` every `columns` sums.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn tile<const M: usize, const P: usize>(
     a: *const u8,
-    stride: usize,
     w: *const i8,
     row_bytes: usize,
     out: *mut i32,
@@ -83,13 +83,16 @@ unsafe fn tile<const M: usize, const P: usize>(
     // SAFETY: all offsets below stay inside what the caller promises.
     unsafe {
         let mut sums = [[_mm512_setzero_si512(); P]; M];
-        for step in 0..row_bytes / 4 {
-            let weights: [__m512i; P] =
-                std::array::from_fn(|p| _mm512_load_si512(w.add(p * row_bytes * 16 + step * 64).cast()));
-            for (m, sums) in sums.iter_mut().enumerate() {
-                let a = _mm512_set1_epi32(a.add(m * stride + step * 4).cast::<i32>().read_unaligned());
-                for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                    *sum = _mm512_dpbusd_epi32(*sum, a, weights);
+        for block in 0..row_bytes / DEPTH {
+            let (a, w) = (a.add(block * TILE * DEPTH), w.add(block * DEPTH * 16));
+            for step in 0..DEPTH / 4 {
+                let weights: [__m512i; P] =
+                    std::array::from_fn(|p| _mm512_load_si512(w.add(p * row_bytes * 16 + step * 64).cast()));
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    let a = _mm512_set1_epi32(a.add(m * DEPTH + step * 4).cast::<i32>().read_unaligned());
+                    for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                        *sum = _mm512_dpbusd_epi32(*sum, a, weights);
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::activations::{DEPTH, TILE};
 use super::avx2::Avx2;
 use super::isa::{Isa, Operation, Product};
 
@@ -35,7 +36,7 @@ impl Isa for AvxVnni {
 /// `product.check(8, out)` must have passed.
 #[target_feature(enable = "avx2,fma,avxvnni")]
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, stride, row_bytes, count, panels } = product;
+    let Product { rows, row_bytes, count, panels } = product;
     let columns = product.columns();
     for (index, panel) in panels.chunks_exact(row_bytes * 8).enumerate() {
         let mut row = 0;
@@ -43,12 +44,12 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
             let height = if count - row >= 8 { 8 } else { 1 };
             // SAFETY: rows `row..row + height` and columns `8 index..8 index + 8` are inside, by `check`.
             unsafe {
-                let a = rows.as_ptr().add(row * stride);
+                let a = rows.as_ptr().add(product.row_start(row));
                 let o = out.as_mut_ptr().add(row * columns + index * 8);
-                let steps = row_bytes / 4;
+                let blocks = row_bytes / DEPTH;
                 match height {
-                    8 => tile::<8>(a, stride, panel.as_ptr(), steps, o, columns),
-                    _ => tile::<1>(a, stride, panel.as_ptr(), steps, o, columns),
+                    8 => tile::<8>(a, panel.as_ptr(), blocks, o, columns),
+                    _ => tile::<1>(a, panel.as_ptr(), blocks, o, columns),
                 }
             }
             row += height;
@@ -59,18 +60,21 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
 /// `M` rows times one panel of eight columns.
 ///
 /// # Safety
-/// `M` rows of `4 steps` bytes are readable from `a` every `stride` bytes, `32 steps` aligned bytes from `w`, and
-/// `M` rows of eight sums are writable at `out` every `columns` sums.
+/// `M` rows of `blocks` blocks are readable from `a` as [`Product`] lays them out, a panel as deep from `w`, and `M`
+/// rows of eight sums are writable at `out` every `columns` sums.
 #[target_feature(enable = "avx2,fma,avxvnni")]
-unsafe fn tile<const M: usize>(a: *const u8, stride: usize, w: *const i8, steps: usize, out: *mut i32, columns: usize) {
+unsafe fn tile<const M: usize>(a: *const u8, w: *const i8, blocks: usize, out: *mut i32, columns: usize) {
     // SAFETY: all offsets below stay inside what the caller promises.
     unsafe {
         let mut sums = [_mm256_setzero_si256(); M];
-        for step in 0..steps {
-            let weights = _mm256_load_si256(w.add(step * 32).cast());
-            for (m, sum) in sums.iter_mut().enumerate() {
-                let a = a.add(m * stride + step * 4).cast::<i32>().read_unaligned();
-                *sum = _mm256_dpbusd_avx_epi32(*sum, _mm256_set1_epi32(a), weights);
+        for block in 0..blocks {
+            let (a, w) = (a.add(block * TILE * DEPTH), w.add(block * DEPTH * 8));
+            for step in 0..DEPTH / 4 {
+                let weights = _mm256_load_si256(w.add(step * 32).cast());
+                for (m, sum) in sums.iter_mut().enumerate() {
+                    let a = a.add(m * DEPTH + step * 4).cast::<i32>().read_unaligned();
+                    *sum = _mm256_dpbusd_avx_epi32(*sum, _mm256_set1_epi32(a), weights);
+                }
             }
         }
         for (m, &sum) in sums.iter().enumerate() {

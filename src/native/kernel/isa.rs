@@ -1,5 +1,6 @@
 //! What an instruction set must offer; a value of an [`Isa`] type proves that the CPU has it.
 
+use super::activations::{DEPTH, TILE};
 use super::lanes::Lanes;
 
 /// A floating-point loop, written once over [`Lanes`].
@@ -13,10 +14,10 @@ pub(super) trait Operation {
 /// An integer matrix product: quantised activations times packed weights.
 #[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
-    /// Activations in `0..=127`, one row every `stride` bytes, `row_bytes` of them in use.
+    /// Activations in `0..=127`, tile after tile: each holds, for every 64 depths, those of sixteen rows one after
+    /// the other.
     pub(super) rows: &'a [u8],
-    pub(super) stride: usize,
-    /// Bytes of a row that take part: a multiple of [`DEPTH`](super::DEPTH).
+    /// Bytes of a row: a multiple of [`DEPTH`].
     pub(super) row_bytes: usize,
     /// Number of rows.
     pub(super) count: usize,
@@ -30,16 +31,18 @@ impl Product<'_> {
         self.panels.len() / self.row_bytes
     }
 
+    /// Where row `row` begins; each further [`DEPTH`] bytes of it lie `TILE · DEPTH` bytes on.
+    #[inline]
+    pub(super) fn row_start(&self, row: usize) -> usize {
+        row / TILE * TILE * self.row_bytes + row % TILE * DEPTH
+    }
+
     /// Panics unless every access a kernel will make for panels of `width` columns lies inside its slices.
     ///
     /// The vector kernels call this once and then read by pointer.
     pub(super) fn check(&self, width: usize, out: &[i32]) {
-        assert!(self.row_bytes > 0 && self.row_bytes.is_multiple_of(super::DEPTH), "ragged depth");
-        assert!(self.stride >= self.row_bytes, "rows overlap");
-        assert!(
-            self.count == 0 || self.rows.len() >= (self.count - 1) * self.stride + self.row_bytes,
-            "rows too short"
-        );
+        assert!(self.row_bytes > 0 && self.row_bytes.is_multiple_of(DEPTH), "ragged depth");
+        assert!(self.rows.len() >= self.count.next_multiple_of(TILE) * self.row_bytes, "rows too short");
         assert!(self.panels.len().is_multiple_of(self.row_bytes * width), "half a panel");
         assert_eq!(self.panels.as_ptr() as usize % 64, 0, "panels not aligned");
         assert!(out.len() >= self.count * self.columns(), "no room for the sums");

@@ -11,6 +11,8 @@ pub(super) trait Lanes: Copy {
     fn load(from: &[f32; 8]) -> Self;
     /// Eight values to memory.
     fn store(self, to: &mut [f32; 8]);
+    /// Eight bf16 values from memory, exactly.
+    fn load_bf16(from: &[u16; 8]) -> Self;
     /// Eight integers from memory, each less `zero` times its `sums`, rounded to f32: an integer dot product whose
     /// left side was shifted up by `zero`.
     fn load_unshifted(from: &[i32; 8], zero: i32, sums: &[i32; 8]) -> Self;
@@ -87,6 +89,11 @@ impl Lanes for PlainLanes {
     #[inline(always)]
     fn store(self, to: &mut [f32; 8]) {
         *to = self.0;
+    }
+
+    #[inline(always)]
+    fn load_bf16(from: &[u16; 8]) -> Self {
+        PlainLanes(from.map(|v| f32::from_bits(u32::from(v) << 16)))
     }
 
     #[inline(always)]

@@ -81,7 +81,7 @@ impl<I: Isa> Machine for On<I> {
 #[cfg(test)]
 mod tests {
     use super::super::Kernel;
-    use super::super::attention::{PAGE, PagedKeys};
+    use super::super::attention::{PAGE, PagedKeys, write_position};
     use super::super::normalize::LayerNorm;
     use super::*;
     use crate::native::packed::RowSource;
@@ -115,7 +115,7 @@ mod tests {
     fn packed(rows: &[Vec<f32>], bias: &[f32], width: usize) -> Packed {
         let mut packed = Packed::zeroed(rows.len(), rows[0].len(), width);
         for (i, row) in rows.iter().enumerate() {
-            packed.set(i, RowSource::Float(row), bias[i], 1.0, |k| k, &mut Vec::new()).unwrap();
+            packed.set(i, RowSource::Float(row), bias[i], 1.0, None, &mut Vec::new()).unwrap();
         }
         packed
     }
@@ -227,10 +227,20 @@ mod tests {
         }
     }
 
+    /// Pages with the given keys and values, `inner` to a position, in heads of 24.
+    fn paged(keys: &[f32], values: &[f32], inner: usize) -> Vec<Box<[u16]>> {
+        let positions = keys.chunks(inner).zip(values.chunks(inner)).enumerate();
+        let mut arena = vec![vec![0; 2 * PAGE * inner].into_boxed_slice(); (keys.len() / inner).div_ceil(PAGE)];
+        for (position, (key, value)) in positions {
+            write_position(&mut arena[position / PAGE], 24, position % PAGE, key, value);
+        }
+        arena
+    }
+
     fn attend_on(
         machine: &dyn Machine,
         queries: &[f32],
-        arena: &[Box<[f32]>],
+        arena: &[Box<[u16]>],
         length: usize,
         causal: bool,
     ) -> Vec<f32> {
@@ -244,7 +254,7 @@ mod tests {
             queries,
             stride: inner,
             count,
-            memory: PagedKeys { arena, pages: &pages, keys: 0, values: inner * PAGE },
+            memory: PagedKeys { arena, pages: &pages, start: 0 },
             length,
             causal,
             heads,
@@ -265,7 +275,7 @@ mod tests {
     fn attention_has_the_same_bits_on_every_kernel_and_in_any_company() {
         let mut numbers = Numbers(5);
         let inner = 48;
-        let arena: Vec<Box<[f32]>> = (0..4).map(|_| numbers.floats(2 * PAGE * inner).into_boxed_slice()).collect();
+        let arena = paged(&numbers.floats(32 * inner), &numbers.floats(32 * inner), inner);
         let queries = numbers.floats(7 * inner);
         for (length, causal) in [(1, true), (25, false), (8, false), (19, true)] {
             let mut expected = None;
@@ -284,10 +294,14 @@ mod tests {
     fn attention_is_near_its_formula() {
         let mut numbers = Numbers(6);
         let (inner, head_size, length) = (48, 24, 13);
-        let arena: Vec<Box<[f32]>> = (0..2).map(|_| numbers.floats(2 * PAGE * inner).into_boxed_slice()).collect();
+        // Numbers that bf16 holds exactly.
+        let mut exact =
+            || -> Vec<f32> { numbers.floats(length * inner).iter().map(|v| (v * 16.0).round() / 16.0).collect() };
+        let (keys, values) = (exact(), exact());
+        let arena = paged(&keys, &values, inner);
         let query = numbers.floats(inner);
-        let key = |j: usize, d: usize| f64::from(arena[j / PAGE][d * PAGE + j % PAGE]);
-        let value = |j: usize, d: usize| f64::from(arena[j / PAGE][inner * PAGE + j % PAGE * inner + d]);
+        let key = |j: usize, d: usize| f64::from(keys[j * inner + d]);
+        let value = |j: usize, d: usize| f64::from(values[j * inner + d]);
         for (kernel, machine) in machines() {
             let got = attend_on(machine.as_ref(), &query, &arena, length, false);
             for d in 0..inner {

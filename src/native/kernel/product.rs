@@ -34,16 +34,16 @@ pub(super) fn linear<I: Isa>(isa: I, a: &Activations, w: &Packed, activation: Ac
         for column in (0..columns).step_by(BLOCK_COLUMNS) {
             let width = (columns - column).min(BLOCK_COLUMNS);
             accumulate(isa, a, row, count, w, column, width, &mut sums);
-            for i in 0..count {
-                let at = (row + i) * columns + column;
-                isa.run(Unshift {
-                    sums: &sums[i * width..(i + 1) * width],
-                    row: RowScale { zero: a.zero(row + i), scale: a.scale(row + i) },
-                    columns: ColumnScales::of(w, column, width),
-                    activation,
-                    out: &mut out[at..at + width],
-                });
-            }
+            isa.run(Unshift {
+                sums: &sums[..count * width],
+                a,
+                row,
+                columns: ColumnScales::of(w, column, width),
+                width,
+                activation,
+                out: &mut out[row * columns + column..],
+                stride: columns,
+            });
         }
     }
 }
@@ -60,21 +60,23 @@ pub(super) fn accumulate<I: Isa>(
     width: usize,
     sums: &mut [i32],
 ) {
-    let product = Product {
-        rows: a.from_row(row),
-        stride: a.stride(),
-        row_bytes: a.row_bytes(),
-        count,
-        panels: w.panels(column, column + width),
-    };
+    let product =
+        Product { rows: a.tiles(row), row_bytes: a.row_bytes(), count, panels: w.panels(column, column + width) };
     isa.accumulate(product, sums);
 }
 
 /// A row of activations' zero and scale.
 #[derive(Clone, Copy)]
 pub(super) struct RowScale {
-    pub(super) zero: i32,
-    pub(super) scale: f32,
+    zero: i32,
+    scale: f32,
+}
+
+impl RowScale {
+    #[inline]
+    pub(super) fn of(a: &Activations, row: usize) -> Self {
+        RowScale { zero: a.zero(row), scale: a.scale(row) }
+    }
 }
 
 /// What turns the sums of some columns into numbers.
@@ -104,13 +106,18 @@ impl<'a> ColumnScales<'a> {
     }
 }
 
-/// One row of a block: `activation((sums - zero · column sums) · scales + bias)`.
+/// A block: `activation((sums - zero · column sums) · scales + bias)`.
 struct Unshift<'a> {
+    /// Rows of `width` sums.
     sums: &'a [i32],
-    row: RowScale,
+    a: &'a Activations,
+    row: usize,
     columns: ColumnScales<'a>,
+    width: usize,
     activation: Activation,
+    /// Where the block lies in the result, whose rows are `stride` long.
     out: &'a mut [f32],
+    stride: usize,
 }
 
 impl Operation for Unshift<'_> {
@@ -118,21 +125,30 @@ impl Operation for Unshift<'_> {
 
     #[inline(always)]
     fn eval<L: Lanes>(self) {
-        let (out, _) = self.out.as_chunks_mut::<8>();
         match self.activation {
-            Activation::Identity => self.columns.unshift::<L>(self.sums, self.row, |i, v| v.store(&mut out[i])),
-            Activation::Relu => {
-                self.columns.unshift::<L>(self.sums, self.row, |i, v| v.max(L::splat(0.0)).store(&mut out[i]));
-            }
-            Activation::Swish => self.columns.unshift::<L>(self.sums, self.row, |i, v| {
+            Activation::Identity => self.each_row::<L>(|v| v),
+            Activation::Relu => self.each_row::<L>(|v| v.max(L::splat(0.0))),
+            Activation::Swish => self.each_row::<L>(|v| {
                 let denominator = exponential(L::splat(0.0).sub(v)).add(L::splat(1.0));
-                v.div(denominator).store(&mut out[i]);
+                v.div(denominator)
             }),
-            Activation::Gelu => self.columns.unshift::<L>(self.sums, self.row, |i, v| {
+            Activation::Gelu => self.each_row::<L>(|v| {
                 let half = v.mul(L::splat(0.5));
                 let erf = error_function(v.mul(L::splat(std::f32::consts::FRAC_1_SQRT_2)));
-                half.mul_add(erf, half).store(&mut out[i]);
+                half.mul_add(erf, half)
             }),
+        }
+    }
+}
+
+impl Unshift<'_> {
+    #[inline(always)]
+    fn each_row<L: Lanes>(self, activation: impl Fn(L) -> L) {
+        let rows = self.sums.chunks_exact(self.width).zip(self.out.chunks_mut(self.stride));
+        for (i, (sums, out)) in rows.enumerate() {
+            let (out, _) = out.as_chunks_mut::<8>();
+            let row = RowScale::of(self.a, self.row + i);
+            self.columns.unshift::<L>(sums, row, |i, v| activation(v).store(&mut out[i]));
         }
     }
 }

@@ -76,26 +76,27 @@ pub(super) fn rank<I: Isa>(isa: I, a: &Activations, w: &Packed, rankings: &mut [
         for column in (0..columns).step_by(BLOCK) {
             let width = (columns - column).min(BLOCK);
             accumulate(isa, a, row, count, w, column, width, sums);
-            for i in 0..count {
-                isa.run(Scan {
-                    sums: &sums[i * width..(i + 1) * width],
-                    row: RowScale { zero: a.zero(row + i), scale: a.scale(row + i) },
-                    columns: ColumnScales::of(w, column, width),
-                    first: column,
-                    ranking: &mut rankings[row + i],
-                });
-            }
+            isa.run(Scan {
+                sums: &sums[..count * width],
+                a,
+                row,
+                columns: ColumnScales::of(w, column, width),
+                first: column,
+                rankings: &mut rankings[row..row + count],
+            });
         }
     }
 }
 
-/// Takes one row of a block into its ranking.
+/// Takes a block into its rows' rankings.
 struct Scan<'a> {
+    /// As many sums for each ranking.
     sums: &'a [i32],
-    row: RowScale,
+    a: &'a Activations,
+    row: usize,
     columns: ColumnScales<'a>,
     first: usize,
-    ranking: &'a mut Ranking,
+    rankings: &'a mut [Ranking],
 }
 
 impl Operation for Scan<'_> {
@@ -103,7 +104,17 @@ impl Operation for Scan<'_> {
 
     #[inline(always)]
     fn eval<L: Lanes>(self) {
-        let Scan { sums, row, columns, first, ranking } = self;
+        let width = self.sums.len() / self.rankings.len();
+        for (i, (sums, ranking)) in self.sums.chunks_exact(width).zip(self.rankings).enumerate() {
+            ranking.scan::<L>(sums, RowScale::of(self.a, self.row + i), self.columns, self.first);
+        }
+    }
+}
+
+impl Ranking {
+    /// Takes the columns from `first` on into account.
+    #[inline(always)]
+    fn scan<L: Lanes>(&mut self, sums: &[i32], row: RowScale, columns: ColumnScales<'_>, first: usize) {
         let mut logits = [0.0f32; BLOCK];
         let (chunks, _) = logits.as_chunks_mut::<8>();
         let mut largest = L::splat(f32::NEG_INFINITY);
@@ -113,30 +124,30 @@ impl Operation for Scan<'_> {
         });
         let largest = largest.largest();
         let chunks = &chunks[..sums.len() / 8];
-        if largest > ranking.threshold() {
+        if largest > self.threshold() {
             for (i, v) in chunks.iter().enumerate() {
-                let mut above = L::load(v).above(ranking.threshold());
+                let mut above = L::load(v).above(self.threshold());
                 while above != 0 {
                     let lane = above.trailing_zeros() as usize;
                     above &= above - 1;
                     // The threshold may have risen since the lanes were compared.
-                    if v[lane] > ranking.threshold() {
-                        ranking.enter((first + i * 8 + lane) as TokenId, v[lane]);
+                    if v[lane] > self.threshold() {
+                        self.enter((first + i * 8 + lane) as TokenId, v[lane]);
                     }
                 }
             }
         }
-        let mut total = L::load(&ranking.sums);
-        if largest > ranking.largest {
-            total = total.mul(exponential(L::splat(ranking.largest - largest)));
-            ranking.largest = largest;
+        let mut total = L::load(&self.sums);
+        if largest > self.largest {
+            total = total.mul(exponential(L::splat(self.largest - largest)));
+            self.largest = largest;
         }
-        let largest = L::splat(ranking.largest);
+        let largest = L::splat(self.largest);
         for v in chunks {
             total = total.add(exponential(L::load(v).sub(largest)));
         }
-        total.store(&mut ranking.sums);
-        for (id, logit) in &mut ranking.probes {
+        total.store(&mut self.sums);
+        for (id, logit) in &mut self.probes {
             let column = *id as usize;
             if (first..first + sums.len()).contains(&column) {
                 *logit = logits[column - first];

@@ -29,6 +29,7 @@
 //! ```
 
 mod html;
+mod interlinear;
 mod jsonl;
 mod line;
 mod lines;
@@ -70,12 +71,22 @@ pub enum Format {
     Xliff,
     /// HTML: the text of the page is translated, its markup stays.
     Html,
+    /// Three lines a sentence for a person to read: the source, the target, and each target word with its source.
+    Interlinear,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 7] =
-        [Format::Text, Format::Lines, Format::Jsonl, Format::Tsv, Format::Tmx, Format::Xliff, Format::Html];
+    pub const ALL: [Format; 8] = [
+        Format::Text,
+        Format::Lines,
+        Format::Jsonl,
+        Format::Tsv,
+        Format::Tmx,
+        Format::Xliff,
+        Format::Html,
+        Format::Interlinear,
+    ];
 
     /// The format's name on the command line.
     pub fn name(self) -> &'static str {
@@ -87,6 +98,7 @@ impl Format {
             Format::Tmx => "tmx",
             Format::Xliff => "xliff",
             Format::Html => "html",
+            Format::Interlinear => "interlinear",
         }
     }
 
@@ -269,6 +281,8 @@ pub struct WriteOptions {
     pub sentences: bool,
     /// Whether lines are written as an n-best list (`0 ||| hypothesis ||| score`), as Marian does.
     pub n_best: bool,
+    /// Whether each line is followed by its word links (` ||| 0-0 1-2`), as Marian does.
+    pub inline_alignment: bool,
     /// The columns added to a table.
     pub columns: Vec<Column>,
     /// The input's JSON field that holds the text; it is never replaced.
@@ -282,6 +296,7 @@ impl Default for WriteOptions {
             offsets: Offsets::default(),
             sentences: true,
             n_best: false,
+            inline_alignment: false,
             columns: vec![Column::Translation],
             text_field: "text".to_owned(),
         }
@@ -303,6 +318,10 @@ pub fn reader<'a>(
         Format::Tmx => Box::new(tmx::Reader::new(input, name, options)),
         Format::Xliff => Box::new(xliff::Reader::new(input, name, options)),
         Format::Html => Box::new(html::Reader::new(input, name, options)),
+        Format::Interlinear => {
+            return Err(Error::new(ErrorKind::Usage, "interlinear text is for people and cannot be read")
+                .with_hint("choose another `--input-format`"));
+        }
     })
 }
 
@@ -320,6 +339,7 @@ pub fn writer<'a>(
         Format::Tsv => Box::new(tsv::Writer::new(output, options)),
         Format::Tmx => Box::new(tmx::Writer::new(output, options)),
         Format::Xliff | Format::Html => Box::new(markup::Writer::new(output, format)),
+        Format::Interlinear => Box::new(interlinear::Writer::new(output)),
     })
 }
 

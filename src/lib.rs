@@ -25,3 +25,5 @@ pub mod words;
 
 pub use error::{Error, ErrorKind, Result};
 pub use span::Span;
+pub use translation::{Document, Sentence};
+pub use translator::Translator;

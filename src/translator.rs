@@ -1,1 +1,175 @@
-//! The pipeline: split, encode, search, align, join.
+//! The pipeline: split, clean up, cut into pieces, search, align, put together again.
+
+mod assembly;
+mod builder;
+mod source;
+mod workers;
+
+pub use builder::{EngineChoice, TranslatorBuilder};
+
+use std::num::NonZero;
+
+use crate::alignment::LinkForm;
+use crate::confidence::Calibration;
+use crate::engine::{Engine, TokenId};
+use crate::error::Result;
+use crate::flags::FlagOptions;
+use crate::model::ModelFiles;
+use crate::normalizer::Normalizer;
+use crate::search::{BatchOptions, SearchOptions};
+use crate::span::Span;
+use crate::splitter::Splitter;
+use crate::translation::{Document, Sentence};
+use crate::vocabulary::Vocabulary;
+
+use assembly::Assembler;
+use source::Plan;
+
+/// A loaded model with everything around it that turns Arabic text into English.
+///
+/// Cheap to share: all methods take `&self`, and several threads may translate at once.
+pub struct Translator {
+    files: ModelFiles,
+    vocabulary: Vocabulary,
+    engine: Box<dyn Engine>,
+    search: SearchOptions,
+    batch: BatchOptions,
+    normalizer: Normalizer,
+    splitter: Splitter,
+    calibration: Calibration,
+    links: LinkForm,
+    flags: FlagOptions,
+    /// Longest source in pieces that goes through the engine at once, `</s>` included.
+    max_pieces: usize,
+    threads: NonZero<usize>,
+}
+
+impl Translator {
+    /// Starts to put a translator together.
+    pub fn builder() -> TranslatorBuilder {
+        TranslatorBuilder::default()
+    }
+
+    /// The files of the model: its name, and the digest that tells it from every other.
+    pub fn model(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    /// The engine below, for forced decoding and measurements.
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// The model's vocabulary.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The clean-up in front of the vocabulary.
+    pub fn normalizer(&self) -> &Normalizer {
+        &self.normalizer
+    }
+
+    /// The search options in force.
+    pub fn search_options(&self) -> &SearchOptions {
+        &self.search
+    }
+
+    /// Translates a text of any number of sentences and paragraphs.
+    ///
+    /// # Errors
+    /// Only where the engine itself fails: no text is an error.
+    pub fn translate(&self, text: &str) -> Result<Document> {
+        self.translate_all(&[text]).pop().unwrap_or_else(|| Ok(Document::default()))
+    }
+
+    /// Translates several texts in common batches; one outcome per text, in order.
+    pub fn translate_all(&self, texts: &[&str]) -> Vec<Result<Document>> {
+        let split = |text: &str| -> Vec<Span> {
+            let sentences = self.splitter.split(text).into_iter().map(|segment| segment.sentence);
+            sentences.filter(|sentence| !sentence.is_empty()).collect()
+        };
+        self.documents(texts, &texts.iter().map(|text| split(text)).collect::<Vec<_>>())
+    }
+
+    /// Translates lines that are one sentence each, without splitting them; spaces around them are kept.
+    pub fn translate_lines(&self, lines: &[&str]) -> Vec<Result<Document>> {
+        let whole = |line: &str| -> Vec<Span> {
+            let start = line.len() - line.trim_start().len();
+            let sentence = Span::new(start, start + line.trim().len());
+            if sentence.is_empty() { Vec::new() } else { vec![sentence] }
+        };
+        self.documents(lines, &lines.iter().map(|line| whole(line)).collect::<Vec<_>>())
+    }
+
+    fn documents(&self, texts: &[&str], sentences: &[Vec<Span>]) -> Vec<Result<Document>> {
+        let all: Vec<&str> =
+            texts.iter().zip(sentences).flat_map(|(text, spans)| spans.iter().map(|span| span.of(text))).collect();
+        let mut translated = self.sentences(&all).into_iter();
+        texts
+            .iter()
+            .zip(sentences)
+            .map(|(text, spans)| {
+                // All of this text's sentences are taken before a failure is looked at: the next text's come after.
+                let sentences: Vec<Result<Sentence>> = translated.by_ref().take(spans.len()).collect();
+                Ok(assembly::document(sentences.into_iter().collect::<Result<Vec<_>>>()?, spans, text))
+            })
+            .collect()
+    }
+
+    /// Translates sentences as they are, unsplit: one sentence in, one out, in order, read ahead by `window`.
+    pub fn translate_sentences<I>(&self, sentences: I) -> impl Iterator<Item = Result<Sentence>>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        /// Enough to sort by length and fill every worker's batches, little enough to hold in memory.
+        const WINDOW: usize = 1000;
+        let mut sentences = sentences.into_iter().fuse();
+        let mut ready = Vec::new().into_iter();
+        std::iter::from_fn(move || {
+            if ready.len() == 0 {
+                let window: Vec<_> = sentences.by_ref().take(WINDOW).collect();
+                ready = self.sentences(&window.iter().map(AsRef::as_ref).collect::<Vec<_>>()).into_iter();
+            }
+            ready.next()
+        })
+    }
+
+    fn sentences(&self, sentences: &[&str]) -> Vec<Result<Sentence>> {
+        let plans: Vec<Plan> = sentences
+            .iter()
+            .map(|sentence| source::plan(sentence, &self.normalizer, &self.vocabulary, self.max_pieces))
+            .collect();
+        let sources: Vec<&[TokenId]> =
+            plans.iter().flat_map(|plan| plan.parts()).map(|part| part.ids.as_slice()).collect();
+        let mut hypotheses =
+            workers::decode(&*self.engine, &sources, &self.search, &self.batch, self.threads).into_iter();
+        let assembler = Assembler {
+            vocabulary: &self.vocabulary,
+            calibration: &self.calibration,
+            links: self.links,
+            flags: &self.flags,
+        };
+        sentences
+            .iter()
+            .zip(&plans)
+            .map(|(sentence, plan)| match plan {
+                Plan::Copy => Ok(assembly::copy(sentence)),
+                Plan::Translate(parts) => {
+                    // All of this sentence's parts are taken before a failure is looked at.
+                    let hypotheses: Vec<Result<_>> = hypotheses.by_ref().take(parts.len()).collect();
+                    assembler.sentence(sentence, parts, &hypotheses.into_iter().collect::<Result<Vec<_>>>()?)
+                }
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Translator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Translator")
+            .field("model", &self.files.name())
+            .field("engine", &self.engine.name())
+            .finish_non_exhaustive()
+    }
+}

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::line::LineReader;
 use super::{Frame, Output, ReadOptions, Record, RecordReader, RecordWriter, WriteOptions, one_line};
+use crate::alignment::pharaoh;
 use crate::error::{Error, Result};
 use crate::translation::Document;
 
@@ -39,11 +40,12 @@ impl RecordReader for Reader<'_> {
 pub(super) struct Writer<'a> {
     output: Output<'a>,
     n_best: bool,
+    inline_alignment: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(output: Output<'a>, options: &WriteOptions) -> Self {
-        Writer { output, n_best: options.n_best }
+        Writer { output, n_best: options.n_best, inline_alignment: options.inline_alignment }
     }
 
     /// `0 ||| hypothesis ||| score`: Marian's n-best list, lines counted from 0.
@@ -70,7 +72,13 @@ impl RecordWriter for Writer<'_> {
     fn write(&mut self, record: &Record, outcome: Result<&Document, &Error>) -> Result<()> {
         match outcome {
             Ok(document) if self.n_best => return self.write_n_best(record, document),
-            Ok(document) => self.output.put(&one_line(&document.text))?,
+            Ok(document) => {
+                self.output.put(&one_line(&document.text))?;
+                if self.inline_alignment {
+                    let links = document.sentences.iter().map(|sentence| pharaoh::print(&sentence.alignment.links));
+                    self.output.put(&format!(" ||| {}", links.collect::<Vec<_>>().join(" ")))?;
+                }
+            }
             Err(_) => {}
         }
         self.output.put(record.line_ending())

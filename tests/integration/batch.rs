@@ -1,8 +1,7 @@
 //! Resumable jobs with a worker that needs no model: it counts and reverses the letters of each record.
 
-#[path = "batch/kill.rs"]
 mod kill;
-#[path = "batch/worker.rs"]
+
 mod worker;
 
 use std::collections::BTreeMap;

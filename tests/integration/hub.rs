@@ -1,6 +1,5 @@
 //! Models by name, against a hub on the loopback.
 
-#[path = "hub/server.rs"]
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,128 @@
+//! The arguments that choose and steer a model, shared by every command that runs one.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use tarjim::native::Kernel;
+use tarjim::translator::{EngineChoice, TranslatorBuilder};
+use tarjim::{Result, Translator};
+
+use super::environment;
+
+/// Which model, and what computes it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// A folder, a known name (`tarjim models list`), or a hub id such as Helsinki-NLP/opus-mt-ar-en
+    #[arg(short, long, env = environment::MODEL, value_name = "NAME|DIR", default_value = "tarjim-ar-en")]
+    pub(crate) model: String,
+
+    /// What computes the model: the fast int8 engine or the f32 reference
+    #[arg(long, value_enum, env = environment::ENGINE, default_value = "native")]
+    engine: Engine,
+
+    /// Force an int8 kernel instead of the best one the processor has
+    #[arg(long, env = environment::KERNEL, value_name = "KERNEL")]
+    kernel: Option<Kernel>,
+
+    /// Worker threads; 0 is one for each core
+    #[arg(long, env = environment::THREADS, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Never touch the network, like `HF_HUB_OFFLINE=1`
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    Native,
+    Candle,
+}
+
+/// How hypotheses are searched; what isn't given comes from the model's own `generation_config.json`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Search")]
+pub(crate) struct SearchArgs {
+    /// Beam size; 1 is greedy
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    beam_size: Option<u16>,
+
+    /// Give the N best translations of each sentence (at most the beam size)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
+    pub(crate) n_best: u16,
+
+    /// Length penalty: scores are divided by the length to this power; 0 is none
+    #[arg(short, long, value_name = "ALPHA")]
+    normalize: Option<f32>,
+
+    /// Longest source in pieces; a longer sentence is cut at its best punctuation and flagged
+    #[arg(long, value_name = "PIECES")]
+    max_length: Option<usize>,
+
+    /// Never say the same N words twice; 0 is off
+    #[arg(long, value_name = "N")]
+    no_repeat_ngram_size: Option<usize>,
+
+    /// Lower the score of what was already said; 1 is off
+    #[arg(long, value_name = "FACTOR")]
+    repetition_penalty: Option<f32>,
+
+    /// Source pieces in a mini-batch, for each thread
+    #[arg(long, value_name = "PIECES")]
+    mini_batch_words: Option<usize>,
+
+    /// Sentences read ahead and sorted by length
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) maxi_batch: usize,
+}
+
+impl ModelArgs {
+    /// The builder for these arguments.
+    pub(crate) fn builder(&self) -> TranslatorBuilder {
+        let mut builder = Translator::builder().threads(self.threads).offline(self.offline).engine(match self.engine {
+            Engine::Native => EngineChoice::Native,
+            Engine::Candle => EngineChoice::Candle,
+        });
+        if let Some(kernel) = self.kernel {
+            builder = builder.kernel(kernel);
+        }
+        // A path is a path even when a file of that name is not there: the message then names the folder.
+        if self.model.starts_with(['.', '/', '~']) || Path::new(&self.model).is_dir() {
+            builder.model_directory(&self.model)
+        } else {
+            builder.model(&self.model)
+        }
+    }
+}
+
+impl SearchArgs {
+    /// Applies these arguments to a builder.
+    pub(crate) fn apply(&self, mut builder: TranslatorBuilder) -> TranslatorBuilder {
+        builder = builder.n_best(self.n_best.into());
+        if let Some(size) = self.beam_size {
+            builder = builder.beam_size(size.into());
+        }
+        if let Some(penalty) = self.normalize {
+            builder = builder.length_penalty(penalty);
+        }
+        if let Some(pieces) = self.max_length {
+            builder = builder.max_length(pieces);
+        }
+        if let Some(size) = self.no_repeat_ngram_size {
+            builder = builder.no_repeat_ngram_size(size);
+        }
+        if let Some(factor) = self.repetition_penalty {
+            builder = builder.repetition_penalty(factor);
+        }
+        if let Some(pieces) = self.mini_batch_words {
+            builder = builder.mini_batch_words(pieces);
+        }
+        builder
+    }
+
+    /// Loads the translator; kept here so that each command says what it needs in one line.
+    pub(crate) fn load(&self, model: &ModelArgs) -> Result<Translator> {
+        self.apply(model.builder()).build()
+    }
+}

@@ -1,0 +1,334 @@
+//! How a translator is put together: model, engine, search and text options, each with a good default.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread;
+
+use crate::alignment::LinkForm;
+use crate::candle::CandleEngine;
+use crate::confidence::Calibration;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::flags::FlagOptions;
+use crate::hub::{self, HubOptions, Location};
+use crate::model::{EngineOptions, GenerationConfig, MarianConfig, ModelFiles, Positions};
+use crate::native::{Kernel, NativeEngine, NativeOptions};
+use crate::normalizer::Normalizer;
+use crate::registry::{Entry, Registry};
+use crate::search::{BatchOptions, SearchOptions};
+use crate::splitter::Splitter;
+use crate::vocabulary::Vocabulary;
+
+use super::Translator;
+
+/// What computes the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The int8 engine of this crate, the fastest on a CPU.
+    #[default]
+    Native,
+    /// The f32 reference engine on candle: slower, and exact to the weights in the file.
+    Candle,
+}
+
+/// Collects options for a [`Translator`]; made by [`Translator::builder`].
+///
+/// Options that are not set come from the model's own `generation_config.json`.
+#[derive(Clone, Debug)]
+pub struct TranslatorBuilder {
+    model: ModelChoice,
+    hub: HubOptions,
+    engine: EngineChoice,
+    kernel: Option<Kernel>,
+    threads: usize,
+    beam_size: Option<usize>,
+    n_best: usize,
+    length_penalty: Option<f32>,
+    max_length: usize,
+    no_repeat_ngram_size: Option<usize>,
+    repetition_penalty: Option<f32>,
+    batch: BatchOptions,
+    normalizer: Normalizer,
+    splitter: Splitter,
+    positions: Positions,
+    links: LinkForm,
+    flags: FlagOptions,
+}
+
+#[derive(Clone, Debug)]
+enum ModelChoice {
+    Name(String),
+    Directory(PathBuf),
+    Files(ModelFiles),
+}
+
+/// Sentences longer than this many pieces are cut. Translations of longer ones drop clauses with every model tried,
+/// long before the model's positions end; Bergamot cuts at the same length.
+const DEFAULT_MAX_LENGTH: usize = 128;
+
+/// A translation of more target pieces than this for each source piece has lost its way; Marian's default is the same.
+const MAX_LENGTH_FACTOR: f32 = 3.0;
+
+impl Default for TranslatorBuilder {
+    fn default() -> Self {
+        TranslatorBuilder {
+            model: ModelChoice::Name(hub::DEFAULT_MODEL.to_owned()),
+            hub: HubOptions::from_environment(),
+            engine: EngineChoice::default(),
+            kernel: None,
+            threads: 0,
+            beam_size: None,
+            n_best: 1,
+            length_penalty: None,
+            max_length: DEFAULT_MAX_LENGTH,
+            no_repeat_ngram_size: None,
+            repetition_penalty: None,
+            batch: BatchOptions::default(),
+            normalizer: Normalizer::default(),
+            splitter: Splitter::default(),
+            positions: Positions::default(),
+            links: LinkForm::default(),
+            flags: FlagOptions::default(),
+        }
+    }
+}
+
+impl TranslatorBuilder {
+    /// A model by name: a known one such as `tarjim-ar-en` (embedded, the default) or `opus-mt-ar-en`, or a hub id
+    /// such as `Helsinki-NLP/opus-mt-ar-en`.
+    #[must_use]
+    pub fn model(mut self, name: impl Into<String>) -> Self {
+        self.model = ModelChoice::Name(name.into());
+        self
+    }
+
+    /// A model in a folder: `config.json`, `source.spm`, `target.spm`, `vocab.json` and weights.
+    #[must_use]
+    pub fn model_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.model = ModelChoice::Directory(directory.into());
+        self
+    }
+
+    /// A model whose files are at hand already.
+    #[must_use]
+    pub fn model_files(mut self, files: ModelFiles) -> Self {
+        self.model = ModelChoice::Files(files);
+        self
+    }
+
+    /// How models by name are found and fetched; the variables of the environment unless set.
+    #[must_use]
+    pub fn hub(mut self, options: HubOptions) -> Self {
+        self.hub = options;
+        self
+    }
+
+    /// Which position vectors the model was trained with; those of `transformers` unless set.
+    #[must_use]
+    pub fn positions(mut self, positions: Positions) -> Self {
+        self.positions = positions;
+        self
+    }
+
+    /// Never touch the network: a model that is not in the hub's cache is an error.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.hub.offline |= offline;
+        self
+    }
+
+    /// What computes the model.
+    #[must_use]
+    pub fn engine(mut self, engine: EngineChoice) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// The native engine's kernel; the best one the processor has unless set.
+    #[must_use]
+    pub fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = Some(kernel);
+        self
+    }
+
+    /// Worker threads; 0, the default, is one for each core.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Hypotheses kept for each sentence; 1 is greedy search.
+    #[must_use]
+    pub fn beam_size(mut self, size: usize) -> Self {
+        self.beam_size = Some(size);
+        self
+    }
+
+    /// Translations given for each sentence, best first; at most the beam size.
+    #[must_use]
+    pub fn n_best(mut self, n: usize) -> Self {
+        self.n_best = n;
+        self
+    }
+
+    /// The exponent of the length a hypothesis' log-probability is divided by.
+    #[must_use]
+    pub fn length_penalty(mut self, exponent: f32) -> Self {
+        self.length_penalty = Some(exponent);
+        self
+    }
+
+    /// The longest source in pieces that is translated in one go; 128 unless set, never more than the model takes.
+    #[must_use]
+    pub fn max_length(mut self, pieces: usize) -> Self {
+        self.max_length = pieces;
+        self
+    }
+
+    /// Forbids saying the same `size` pieces twice; 0 allows it.
+    #[must_use]
+    pub fn no_repeat_ngram_size(mut self, size: usize) -> Self {
+        self.no_repeat_ngram_size = Some(size);
+        self
+    }
+
+    /// Divides the score of pieces already said; 1 changes nothing.
+    #[must_use]
+    pub fn repetition_penalty(mut self, factor: f32) -> Self {
+        self.repetition_penalty = Some(factor);
+        self
+    }
+
+    /// Source pieces in one mini-batch of one thread: the bound on working memory.
+    #[must_use]
+    pub fn mini_batch_words(mut self, pieces: usize) -> Self {
+        self.batch.mini_batch_words = pieces;
+        self
+    }
+
+    /// How text is cleaned up before the vocabulary sees it.
+    #[must_use]
+    pub fn normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
+    }
+
+    /// How text is split into sentences.
+    #[must_use]
+    pub fn splitter(mut self, splitter: Splitter) -> Self {
+        self.splitter = splitter;
+        self
+    }
+
+    /// Which links the alignments keep: the best for each target word unless set.
+    #[must_use]
+    pub fn links(mut self, form: LinkForm) -> Self {
+        self.links = form;
+        self
+    }
+
+    /// When a sentence is flagged.
+    #[must_use]
+    pub fn flags(mut self, options: FlagOptions) -> Self {
+        self.flags = options;
+        self
+    }
+
+    /// Finds and loads the model.
+    ///
+    /// # Errors
+    /// The model cannot be had ([`ErrorKind::Model`]), or an option contradicts another ([`ErrorKind::Usage`]).
+    pub fn build(self) -> Result<Translator> {
+        let files = self.files()?;
+        let entry = Registry::builtin().find(files.name());
+        let config = files.config()?;
+        let search = self.search_options(&files.generation_config()?, entry)?;
+        let vocabulary = Vocabulary::from_bytes(
+            &files.require("source.spm")?,
+            &files.require("target.spm")?,
+            &files.require("vocab.json")?,
+        )
+        .map_err(|error| error.at(files.name()))?;
+        if vocabulary.len() > config.vocab_size {
+            let message = format!(
+                "{}: `vocab.json` has {} pieces, `config.json` says {}",
+                files.name(),
+                vocabulary.len(),
+                config.vocab_size
+            );
+            return Err(Error::new(ErrorKind::Model, message));
+        }
+        let calibration = match files.read("confidence.json")? {
+            Some(bytes) => Calibration::parse(&bytes).map_err(|error| error.at(files.name()))?,
+            None => Calibration::default(),
+        };
+        let engine = self.load_engine(&files, &config, entry)?;
+        let threads = match self.threads {
+            0 => thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            threads => NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
+        };
+        Ok(Translator {
+            max_pieces: self.max_length.min(engine.dimensions().source_positions).max(2),
+            files,
+            vocabulary,
+            engine,
+            search,
+            batch: self.batch,
+            normalizer: self.normalizer,
+            splitter: self.splitter,
+            calibration,
+            links: self.links,
+            flags: self.flags,
+            threads,
+        })
+    }
+
+    fn files(&self) -> Result<ModelFiles> {
+        let name = match &self.model {
+            ModelChoice::Directory(directory) => return ModelFiles::directory(directory),
+            ModelChoice::Files(files) => return Ok(files.clone()),
+            ModelChoice::Name(name) => name,
+        };
+        Ok(match hub::locate(name, &self.hub)? {
+            Location::Embedded => ModelFiles::embedded()?.with_name(name),
+            Location::Folder(folder) => ModelFiles::directory(&folder)?.with_name(name),
+        })
+    }
+
+    fn load_engine(&self, files: &ModelFiles, config: &MarianConfig, entry: Option<&Entry>) -> Result<Box<dyn Engine>> {
+        let head = entry.and_then(|entry| entry.alignment);
+        let options = EngineOptions {
+            alignment_layer: head.map(|head| head.layer),
+            alignment_head: head.map_or(0, |head| head.head),
+            positions: self.positions,
+        };
+        let weights = files.weights()?;
+        Ok(match self.engine {
+            EngineChoice::Native => {
+                Box::new(NativeEngine::load(config, &weights, &options, &NativeOptions { kernel: self.kernel })?)
+            }
+            EngineChoice::Candle => Box::new(CandleEngine::load(config, &weights, &options)?),
+        })
+    }
+
+    /// The model's own settings, the registry's over them, the caller's over both.
+    fn search_options(&self, generation: &GenerationConfig, entry: Option<&Entry>) -> Result<SearchOptions> {
+        let known = entry.map(|entry| entry.decoding).unwrap_or_default();
+        let mut options = SearchOptions::from(generation);
+        let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
+        set(&mut options.beam_size, self.beam_size.or(known.beam_size));
+        set(&mut options.max_length, known.max_length);
+        set(&mut options.no_repeat_ngram_size, self.no_repeat_ngram_size);
+        options.length_penalty = self.length_penalty.or(known.length_penalty).unwrap_or(options.length_penalty);
+        options.repetition_penalty = self.repetition_penalty.unwrap_or(options.repetition_penalty);
+        options.max_length_factor = Some(MAX_LENGTH_FACTOR);
+        if options.beam_size == 0 || self.n_best == 0 {
+            return Err(Error::new(ErrorKind::Usage, "beam size and n-best must be at least 1"));
+        }
+        // Asking for five translations with a beam of four can only mean a beam of five.
+        options.beam_size = options.beam_size.max(self.n_best);
+        options.n_best = self.n_best;
+        Ok(options)
+    }
+}

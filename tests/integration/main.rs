@@ -1,0 +1,12 @@
+//! Everything that is tested from outside, linked once.
+
+mod batch;
+mod candle;
+mod cli;
+mod hub;
+mod model;
+mod native;
+mod reference;
+mod search_parity;
+mod splitter;
+mod vocabulary;

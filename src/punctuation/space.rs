@@ -83,9 +83,9 @@ const LONGEST_ASIDE: usize = 1000;
 /// Whether the bracket that `opening` opens in `before` holds words of its own, with a word after it: not `con[c]ede`,
 /// not `f(x)y`, not `the player(s)`.
 fn is_aside(before: &str, opening: char, after: &str) -> bool {
-    let Some(open) = before.rfind(opening) else {
-        return false;
-    };
+    // Asides are short; the bound keeps the whole linear.
+    let near = before.floor_char_boundary(before.len().saturating_sub(LONGEST_ASIDE));
+    let Some(open) = before[near..].rfind(opening).map(|found| near + found) else { return false };
     let stands_free = before[..open].chars().next_back().is_none_or(char::is_whitespace);
     stands_free && after.chars().take_while(|c| c.is_alphanumeric()).count() > 1
 }

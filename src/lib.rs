@@ -1,4 +1,39 @@
 //! Translates Arabic news into English, sentence by sentence, and shows which word came from which.
+//!
+//! ```
+//! use tarjim::Translator;
+//!
+//! # fn main() -> tarjim::Result<()> {
+//! # let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian");
+//! # let builder = Translator::builder().model_directory(model);
+//! # #[cfg(any())]
+//! let builder = Translator::builder(); // the model that is compiled in
+//! let translator = builder.build()?;
+//!
+//! let document = translator.translate("وصل الوفد إلى العاصمة. هل يوقع الطرفان الاتفاق؟")?;
+//! assert_eq!(document.sentences.len(), 2);
+//! for sentence in &document.sentences {
+//!     assert_eq!(sentence.target_span.of(&document.text), sentence.target);
+//!     for link in &sentence.alignment.links {
+//!         let source = sentence.source_words[link.source].of(&sentence.source);
+//!         let target = sentence.target_words[link.target].of(&sentence.target);
+//!         println!("{target} ← {source} ({:.2})", link.probability);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Translator`] is the whole pipeline; its parts can be used alone: [`splitter`], [`normalizer`], [`vocabulary`],
+//! [`search`] over an [`engine`], [`alignment`], [`flags`], [`format`](mod@format). Everything is synchronous and
+//! deterministic: a translation depends on its sentence, the model and the options, and on nothing else.
+//!
+//! # Features
+//! * `cli`: the `tarjim` command.
+//! * `hub`: models by hub id, over HTTPS.
+//! * `embedded-model`: the default model, compiled in.
+//!
+//! All three are on by default; a library user who names a model folder needs none of them.
 
 pub mod alignment;
 pub mod batch;

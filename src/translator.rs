@@ -28,6 +28,20 @@ use source::Plan;
 /// A loaded model with everything around it that turns Arabic text into English.
 ///
 /// Cheap to share: all methods take `&self`, and several threads may translate at once.
+///
+/// ```
+/// use tarjim::Translator;
+///
+/// # fn main() -> tarjim::Result<()> {
+/// # let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian");
+/// let translator = Translator::builder().model_directory(model).beam_size(4).threads(1).build()?;
+/// let lines = ["وصل الوفد إلى العاصمة.", "لم يعلق المتحدث على ذلك."];
+/// let sentences = translator.translate_sentences(lines).collect::<tarjim::Result<Vec<_>>>()?;
+/// assert_eq!(sentences.len(), 2);
+/// assert_eq!(sentences[0].source, lines[0]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Translator {
     files: ModelFiles,
     vocabulary: Vocabulary,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use tarjim::Translator;
 use tarjim::native::Kernel;
 use tarjim::translator::{EngineChoice, TranslatorBuilder};
-use tarjim::{Result, Translator};
 
 use super::environment;
 
@@ -119,10 +119,5 @@ impl SearchArgs {
             builder = builder.mini_batch_words(pieces);
         }
         builder
-    }
-
-    /// Loads the translator; kept here so that each command says what it needs in one line.
-    pub(crate) fn load(&self, model: &ModelArgs) -> Result<Translator> {
-        self.apply(model.builder()).build()
     }
 }

@@ -23,14 +23,18 @@
 //! # Ok::<(), tarjim::Error>(())
 //! ```
 
+pub mod lexicon;
 pub mod lines;
 pub mod marian;
 mod matrix;
 pub mod natural;
 pub mod pharaoh;
 mod pieces;
+mod resemblance;
+mod stem;
 pub mod symmetry;
 
+pub use lexicon::Lexicon;
 pub use matrix::{LinkForm, Matrix};
 pub use pieces::word_log_probs;
 

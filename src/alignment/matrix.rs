@@ -10,12 +10,15 @@ use crate::translation::SentencePieces;
 
 /// How links are read off a [`Matrix`].
 ///
-/// Parsed from `hard`, `soft` or a threshold such as `0.3`, as in Marian's `--alignment`.
+/// Parsed from `best`, `hard`, `soft` or a threshold such as `0.3`; all but the first as in Marian's `--alignment`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum LinkForm {
+    /// For each word of either side its best partner, where the share is at least [`LinkForm::BEST_FLOOR`]. One word may
+    /// so have several partners on either side; closest to links made by people.
+    #[default]
+    Best,
     /// For each target word the source word with the largest share (the first of equals), unless its null share is
     /// larger than all of them.
-    #[default]
     Hard,
     /// Every pair whose share is at least this, in (0, 1].
     Threshold(f32),
@@ -26,6 +29,9 @@ pub enum LinkForm {
 impl LinkForm {
     /// Shares below this are left out of soft links.
     pub const SOFT_FLOOR: f32 = 0.01;
+
+    /// The smallest share of a [`LinkForm::Best`] link.
+    pub const BEST_FLOOR: f32 = 0.25;
 }
 
 impl FromStr for LinkForm {
@@ -33,12 +39,13 @@ impl FromStr for LinkForm {
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
+            "best" => Ok(LinkForm::Best),
             "hard" => Ok(LinkForm::Hard),
             "soft" => Ok(LinkForm::Soft),
             _ => match text.parse::<f32>() {
                 Ok(threshold) if threshold > 0.0 && threshold <= 1.0 => Ok(LinkForm::Threshold(threshold)),
                 _ => Err(Error::new(ErrorKind::Usage, format!("`{text}` is no form of alignment"))
-                    .with_hint("use `hard`, `soft`, or a threshold above 0 and up to 1")),
+                    .with_hint("use `best`, `hard`, `soft`, or a threshold above 0 and up to 1")),
             },
         }
     }
@@ -192,12 +199,21 @@ impl Matrix {
     /// The links of the given form, sorted by source word, then by target word.
     pub fn links(&self, form: LinkForm) -> Vec<Link> {
         let mut links = Vec::new();
+        let best_targets = if form == LinkForm::Best { self.best_targets() } else { Vec::new() };
         for target in 0..self.targets() {
             let row = self.row(target);
             match form {
+                LinkForm::Best => {
+                    let best = largest(row).map(|(source, _)| source);
+                    for (source, &probability) in row.iter().enumerate() {
+                        let chosen = best == Some(source) || best_targets[source] == target;
+                        if chosen && probability >= LinkForm::BEST_FLOOR {
+                            links.push(Link { source, target, probability });
+                        }
+                    }
+                }
                 LinkForm::Hard => {
-                    let best = row.iter().enumerate().rev().max_by(|left, right| left.1.total_cmp(right.1));
-                    if let Some((source, &probability)) = best
+                    if let Some((source, probability)) = largest(row)
                         && probability > 0.0
                         && probability >= self.null[target]
                     {
@@ -212,10 +228,29 @@ impl Matrix {
         links
     }
 
+    /// For each source word the target word that has the largest share of it.
+    fn best_targets(&self) -> Vec<usize> {
+        let mut best = vec![(0, 0.0); self.sources];
+        for target in 0..self.targets() {
+            for (best, &share) in best.iter_mut().zip(self.row(target)) {
+                if share > best.1 {
+                    *best = (target, share);
+                }
+            }
+        }
+        best.into_iter().map(|(target, _)| target).collect()
+    }
+
     /// The links of the given form with the null shares.
     pub fn alignment(&self, form: LinkForm) -> Alignment {
         Alignment { links: self.links(form), null: self.null.clone() }
     }
+}
+
+/// The largest share of a row and where it stands; of equals the first.
+fn largest(row: &[f32]) -> Option<(usize, f32)> {
+    let best = row.iter().enumerate().rev().max_by(|left, right| left.1.total_cmp(right.1));
+    best.map(|(source, &share)| (source, share))
 }
 
 fn above(row: &[f32], target: usize, floor: f32, links: &mut Vec<Link>) {
@@ -237,6 +272,7 @@ mod tests {
     fn forms_of_links() {
         let matrix = matrix();
         assert_eq!(pharaoh::print(&matrix.links(LinkForm::Hard)), "0-0 2-2");
+        assert_eq!(pharaoh::print(&matrix.links(LinkForm::Best)), "0-0 0-1 1-0 2-2");
         assert_eq!(pharaoh::print(&matrix.links(LinkForm::Threshold(0.25))), "0-0 0-1 1-0 1-1 2-2");
         assert_eq!(pharaoh::print(&matrix.links(LinkForm::Soft)), "0-0 0-1 0-2 1-0 1-1 1-2 2-2");
         assert_eq!(pharaoh::print(&matrix.reversed_links(LinkForm::Threshold(0.4))), "0-0 0-1 2-2");

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Counts a lexicon for `tarjim::alignment::Lexicon` on aligned sentence pairs.
+
+    python scripts/make_lexicon.py WORDS.ar WORDS.en LINKS --output models/default/lexicon.zst
+    python scripts/make_lexicon.py --weights "lexicon=0.4 ..." LEXICON.zst --output LEXICON.zst     # new weights only
+
+WORDS.* hold one sentence a line, words parted by spaces; LINKS the Pharaoh links of each (eflomal or another aligner, both
+directions joined by grow-diag). Words are counted by crude stems, exactly as `src/alignment/stem.rs` makes them. Pairs seen
+once are left out. Needs the package zstandard.
+"""
+import argparse
+import collections
+import re
+import unicodedata
+
+import zstandard
+
+WEIGHTS = "lexicon=0.4 resemblance=4.6 equality=3.1 distance=5 attention=0.33 neighbours=2.5 null=-6 null_count=0.4"
+MARKS = {"،": ",", "؛": ";", "؟": "?", "٪": "%", "“": '"', "”": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "..."}
+FOLDED = {**{ord(c): "ا" for c in "أإآٱ"}, ord("ى"): "ي", ord("ـ"): None, 0x670: None, **{c: None for c in range(0x64B, 0x660)}}
+
+
+def stem_arabic(word):
+    word = word.translate(FOLDED)
+    if len(word) > 4:
+        word = re.sub("^[وف]?(?:بال|كال|لل|ال)?", "", word)
+    return MARKS.get(word[:5], word[:5])
+
+
+def stem_english(word):
+    word = re.split("['’]", word)[0] or word
+    if "-" in word.strip("-"):
+        word = max(word.split("-"), key=len)
+    word = word.lower()[:5]
+    return MARKS.get(word, word)
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        yield from file
+
+
+def count(arabic, english, links, least):
+    seen = collections.Counter(), collections.Counter()
+    linked = collections.Counter(), collections.Counter()
+    pairs = collections.Counter()
+    for a, e, l in zip(lines(arabic), lines(english), lines(links), strict=True):
+        stems = [stem_arabic(word) for word in a.split()], [stem_english(word) for word in e.split()]
+        found = {tuple(map(int, link.split("-"))) for link in l.split()}
+        for side in (0, 1):
+            seen[side].update(stems[side])
+            linked[side].update(stems[side][at] for at in {link[side] for link in found})
+        pairs.update((stems[0][i], stems[1][j]) for i, j in found)
+    kept = collections.defaultdict(list)
+    for (a, e), n in pairs.items():
+        if n >= least and a and e and "\t" not in a + e:
+            kept[a].append((e, n))
+    targets = sorted({e for entries in kept.values() for e, _ in entries})
+    index = {e: at for at, e in enumerate(targets)}
+    out = ["tarjim lexicon 1", "weights " + WEIGHTS, f"targets {len(targets)}"]
+    out += [f"{e}\t{seen[1][e]}\t{linked[1][e]}" for e in targets]
+    out.append(f"sources {len(kept)}")
+    for a in sorted(kept):
+        entries = " ".join(f"{index[e]}:{n}" for e, n in sorted(kept[a], key=lambda entry: index[entry[0]]))
+        out.append(f"{a}\t{seen[0][a]}\t{linked[0][a]}\t{entries}")
+    print(f"{len(kept)} source stems, {len(targets)} target stems, {sum(map(len, kept.values()))} pairs")
+    return "\n".join(out) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("files", nargs="+", help="WORDS.ar WORDS.en LINKS, or one lexicon")
+    parser.add_argument("--least", type=int, default=2, help="the smallest count of a pair that is kept")
+    parser.add_argument("--weights", default=WEIGHTS)
+    parser.add_argument("--output", required=True)
+    arguments = parser.parse_args()
+    if len(arguments.files) == 1:
+        text = zstandard.ZstdDecompressor().stream_reader(open(arguments.files[0], "rb")).read().decode()
+    else:
+        text = count(*arguments.files, arguments.least)
+    head, weights, rest = text.split("\n", 2)
+    text = f"{head}\nweights {arguments.weights}\n{rest}"
+    with open(arguments.output, "wb") as file:
+        file.write(zstandard.ZstdCompressor(level=19).compress(text.encode()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+//! Aligns and judges translations that exist already: forced decoding, links, confidence and flags for given pairs.
+
+use crate::alignment::forced::{ForcedDecoder, ForcedSentence, SentencePair};
+use crate::alignment::natural::running_text;
+use crate::alignment::{Lexicon, LinkForm, Matrix, word_log_probs};
+use crate::confidence::{Calibration, Observed};
+use crate::error::Result;
+use crate::flags::{self, Evidence, FlagOptions};
+use crate::span::Span;
+use crate::translation::Sentence;
+use crate::words::{spaced, words};
+
+/// What an [`Aligner`] does beside decoding.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AlignerOptions<'a> {
+    /// Which links to keep.
+    pub links: LinkForm,
+    /// The words are what stands between spaces, and links count them.
+    pub pretokenized: bool,
+    /// Counts that sharpen the attention; without them the attention stands alone.
+    pub lexicon: Option<&'a Lexicon>,
+    /// Leaves the model's attention out, where its layer was not trained to align; then the lexicon stands alone.
+    pub without_attention: bool,
+    /// How the model's probabilities become confidences.
+    pub calibration: Option<&'a Calibration>,
+    /// Thresholds of the quality flags.
+    pub flags: FlagOptions,
+}
+
+/// A model that looks at given translations.
+#[derive(Clone, Copy)]
+pub struct Aligner<'a> {
+    decoder: ForcedDecoder<'a>,
+    options: AlignerOptions<'a>,
+}
+
+/// A pair as the model reads it, with the words that links count.
+struct Prepared {
+    source: String,
+    target: String,
+    source_words: Vec<Span>,
+    target_words: Vec<Span>,
+}
+
+impl<'a> Aligner<'a> {
+    /// An aligner over a model.
+    pub fn new(decoder: ForcedDecoder<'a>, options: AlignerOptions<'a>) -> Self {
+        Aligner { decoder, options }
+    }
+
+    /// Aligns pairs of source and target; one outcome per pair, in order. A [`Sentence`] is what the translator itself
+    /// would have made of the pair: words, links, score (the mean log-probability of its pieces and its end),
+    /// confidence, flags. With pretokenized text it has no pieces, for they are pieces of the text put together.
+    ///
+    /// # Errors
+    /// The engine fails; what is wrong with one pair is that pair's outcome.
+    pub fn align(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<Sentence>>> {
+        let (prepared, forced) = self.force(pairs)?;
+        let outcomes = pairs.iter().zip(prepared).zip(forced);
+        Ok(outcomes.map(|((&(source, target), prepared), forced)| self.sentence(source, target, &prepared, forced?)).collect())
+    }
+
+    /// Scores pairs without aligning them.
+    ///
+    /// # Errors
+    /// As [`align`](Aligner::align).
+    pub fn score(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<ForcedSentence>>> {
+        Ok(self.force(pairs)?.1)
+    }
+
+    fn force(&self, pairs: &[(&str, &str)]) -> Result<(Vec<Prepared>, Vec<Result<ForcedSentence>>)> {
+        let prepared: Vec<Prepared> = pairs.iter().map(|&(source, target)| self.prepare(source, target)).collect();
+        let ready: Vec<SentencePair<'_>> = prepared
+            .iter()
+            .map(|pair| SentencePair {
+                source: &pair.source,
+                target: &pair.target,
+                source_words: &pair.source_words,
+                target_words: &pair.target_words,
+            })
+            .collect();
+        let forced = self.decoder.force(&ready)?;
+        Ok((prepared, forced))
+    }
+
+    fn prepare(&self, source: &str, target: &str) -> Prepared {
+        let side = |text: &str| {
+            if self.options.pretokenized {
+                running_text(text, &spaced(text).collect::<Vec<_>>())
+            } else {
+                (text.to_owned(), words(text))
+            }
+        };
+        let ((source, source_words), (target, target_words)) = (side(source), side(target));
+        Prepared { source, target, source_words, target_words }
+    }
+
+    fn sentence(&self, source: &str, target: &str, pair: &Prepared, forced: ForcedSentence) -> Result<Sentence> {
+        let attention = Matrix::of_words(&forced.pieces, &pair.source_words, &pair.target_words)?;
+        let matrix = match self.options.lexicon {
+            Some(lexicon) => lexicon.refine(
+                (!self.options.without_attention).then_some(&attention),
+                &pair.source,
+                &pair.source_words,
+                &pair.target,
+                &pair.target_words,
+            )?,
+            None => attention,
+        };
+        let log_probs = word_log_probs(&forced.pieces.log_probs, &forced.pieces.target, &pair.target_words);
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+        let observed = Observed {
+            log_probs: &forced.pieces.log_probs,
+            word_log_probs: &log_probs,
+            null: matrix.null(),
+            source_letters: letters(source),
+            target_letters: letters(target),
+        };
+        let confidence = match self.options.calibration {
+            Some(calibration) => calibration.confidence(&observed),
+            None => Calibration::default().confidence(&observed),
+        };
+        let (source_words, target_words) = if self.options.pretokenized {
+            (spaced(source).collect(), spaced(target).collect())
+        } else {
+            (pair.source_words.clone(), pair.target_words.clone())
+        };
+        let flags = flags::check(
+            &Evidence {
+                source,
+                target,
+                source_words: &source_words,
+                target_words: &target_words,
+                matrix: Some(&matrix),
+                confidence: Some(confidence.sentence),
+                word_confidences: &confidence.words,
+                parts: if self.options.pretokenized { &[] } else { &forced.parts },
+            },
+            &self.options.flags,
+        );
+        Ok(Sentence {
+            source: source.to_owned(),
+            source_span: Span::new(0, source.len()),
+            target: target.to_owned(),
+            target_span: Span::new(0, target.len()),
+            score: forced.mean_log_prob(),
+            alignment: matrix.alignment(self.options.links),
+            source_words,
+            target_words,
+            word_log_probs: log_probs,
+            word_confidences: confidence.words,
+            confidence: confidence.sentence,
+            pieces: (!self.options.pretokenized).then_some(forced.pieces),
+            flags,
+            n_best: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,430 @@
+//! Which word translates which: counts from aligned sentence pairs, joined with a model's attention.
+//!
+//! Attention alone is a vague witness where a model is small. What words mean, what names sound like, that numbers and
+//! marks stay themselves, and that neighbours go to neighbours, is known beforehand, and costs little to look up. A
+//! [`Lexicon`] holds the counts; [`Lexicon::refine`] weighs them against the attention and gives a sharper [`Matrix`].
+//! It belongs to the language pair, not to a model, and works without attention too.
+//!
+//! The file `lexicon.zst` is Zstandard over lines of text, written by `scripts/make_lexicon.py`:
+//!
+//! ```text
+//! tarjim lexicon 1
+//! weights lexicon=0.4 resemblance=6 equality=3 distance=5 attention=0.3 neighbours=2.5 null=-6 null_count=0.4
+//! targets 2
+//! briti<TAB>120<TAB>118                     stem, how often it was seen, how often it was linked
+//! queen<TAB>90<TAB>85
+//! sources 1
+//! ملكة<TAB>80<TAB>79<TAB>1:77 0:2           the same, then `target:links` by the target's line
+//! ```
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use super::Matrix;
+use super::resemblance::{self, Form};
+use super::stem;
+use crate::error::{Error, ErrorKind, Result};
+use crate::span::Span;
+
+/// The largest lexicon that is read: no honest one comes near.
+const LONGEST: u64 = 256 << 20;
+
+/// A count this small tells little: it is added to what a probability is divided by.
+const SMOOTHING: f32 = 3.0;
+
+/// The probability of a pair of words never seen together.
+const UNSEEN: f32 = 1e-4;
+
+/// The share of attention below which one word is as good as another.
+const ATTENTION_FLOOR: f32 = 0.02;
+
+/// How often neighbours are asked again.
+const ROUNDS: usize = 2;
+
+/// How much a neighbour in the same row or column counts, where a diagonal one counts 1.
+const STRAIGHT: f32 = 0.6;
+
+/// More support than this from neighbours says nothing new.
+const MOST_SUPPORT: f32 = 1.2;
+
+/// Counts of words and of their links.
+#[derive(Debug)]
+pub struct Lexicon {
+    weights: Weights,
+    sources: HashMap<Box<str>, (Count, Vec<(u32, u32)>)>,
+    targets: HashMap<Box<str>, (u32, Count)>,
+}
+
+/// How often a word was seen, and how often with a link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    seen: f32,
+    linked: f32,
+}
+
+impl Count {
+    /// The logarithm of how often such a word stays without a partner.
+    fn log_null(self) -> f32 {
+        ((self.seen - self.linked + 1.0) / (self.seen + SMOOTHING)).ln()
+    }
+}
+
+/// How much each witness counts, in units of log-odds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Weights {
+    lexicon: f32,
+    resemblance: f32,
+    equality: f32,
+    distance: f32,
+    attention: f32,
+    neighbours: f32,
+    null: f32,
+    null_count: f32,
+}
+
+impl Lexicon {
+    /// Reads `lexicon.zst`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] naming the line, when it is not what it should be.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let broken = |what: String| Error::new(ErrorKind::Model, format!("`lexicon.zst`: {what}"));
+        let mut text = String::new();
+        zstd::Decoder::new(bytes)
+            .and_then(|decoder| decoder.take(LONGEST).read_to_string(&mut text))
+            .map_err(|error| broken(error.to_string()))?;
+        Lexicon::parse_text(&text).map_err(|(line, what)| broken(format!("line {line}: {what}")))
+    }
+
+    fn parse_text(text: &str) -> Result<Self, (usize, String)> {
+        let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
+        let mut next = |what: &str| lines.next().ok_or_else(|| (0, format!("ends before {what}")));
+        let (at, line) = next("the first line")?;
+        if line != "tarjim lexicon 1" {
+            return Err((at, "expected `tarjim lexicon 1`".to_owned()));
+        }
+        let (at, line) = next("the weights")?;
+        let weights = Weights::parse(line).map_err(|what| (at, what))?;
+        let (at, line) = next("the targets")?;
+        let target_count = headed(line, "targets").ok_or((at, "expected `targets` and a number".to_owned()))?;
+        let mut targets = HashMap::new();
+        for id in 0..target_count {
+            let (at, line) = next("the last target")?;
+            let mut fields = line.split('\t');
+            let (stem, count) = counted(&mut fields).ok_or((at, "expected a stem and two numbers".to_owned()))?;
+            targets.insert(stem.into(), (id, count));
+        }
+        let (at, line) = next("the sources")?;
+        let source_count = headed(line, "sources").ok_or((at, "expected `sources` and a number".to_owned()))?;
+        let mut sources = HashMap::new();
+        for _ in 0..source_count {
+            let (at, line) = next("the last source")?;
+            let mut fields = line.split('\t');
+            let (stem, count) = counted(&mut fields).ok_or((at, "expected a stem and two numbers".to_owned()))?;
+            let mut links = Vec::new();
+            for link in fields.next().unwrap_or("").split_whitespace() {
+                let link = link.split_once(':').and_then(|(id, n)| Some((id.parse().ok()?, n.parse().ok()?)));
+                match link {
+                    Some((id, links_seen)) if id < target_count => links.push((id, links_seen)),
+                    _ => return Err((at, "expected `target:links` of a target above".to_owned())),
+                }
+            }
+            links.sort_unstable();
+            sources.insert(stem.into(), (count, links));
+        }
+        Ok(Lexicon { weights, sources, targets })
+    }
+
+    /// The soft alignment of a sentence pair: the lexicon's own, or with the attention of a model over the same words.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when the attention is not over these words.
+    pub fn refine(
+        &self,
+        attention: Option<&Matrix>,
+        source: &str,
+        source_words: &[Span],
+        target: &str,
+        target_words: &[Span],
+    ) -> Result<Matrix> {
+        let (rows, columns) = (target_words.len(), source_words.len());
+        if let Some(attention) = attention
+            && (attention.targets() != rows || attention.sources() != columns)
+        {
+            let found = format!("{} and {} words", attention.sources(), attention.targets());
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("attention over {found}, expected {columns} and {rows}"),
+            ));
+        }
+        let sources: Vec<SourceWord<'_>> = source_words.iter().map(|word| self.source_word(word.of(source))).collect();
+        let targets: Vec<TargetWord> = target_words.iter().map(|word| self.target_word(word.of(target))).collect();
+        let mut scores = Grid::zeros(rows, columns);
+        for (t, word) in targets.iter().enumerate() {
+            for (s, source) in sources.iter().enumerate() {
+                let position = |at: usize, of: usize| (at as f32 + 0.5) / of as f32;
+                let distance = (position(s, columns) - position(t, rows)).abs();
+                *scores.at(t, s) = self.score(source, word) - self.weights.distance * distance
+                    + attention
+                        .map_or(0.0, |matrix| self.weights.attention * (matrix.row(t)[s] + ATTENTION_FLOOR).ln());
+            }
+        }
+        let null = |log_null: f32| self.weights.null + self.weights.null_count * log_null;
+        let source_null: Vec<f32> = sources.iter().map(|word| null(word.count.log_null())).collect();
+        let target_null: Vec<f32> = targets.iter().map(|word| null(word.count.log_null())).collect();
+        let mut shares = scores.shares(&source_null, &target_null);
+        for _ in 0..ROUNDS {
+            shares = scores.with_support(&shares, self.weights.neighbours).shares(&source_null, &target_null);
+        }
+        let rows: Vec<Vec<f32>> = (0..rows)
+            .map(|t| {
+                let row = shares.row(t);
+                // One English word for several Arabic ones: they share it.
+                let total = row.iter().sum::<f32>().max(1.0);
+                row.iter().map(|share| (share / total).clamp(0.0, 1.0)).collect()
+            })
+            .collect();
+        Matrix::from_rows(&rows)
+    }
+
+    fn source_word(&self, word: &str) -> SourceWord<'_> {
+        let (count, links) = match self.sources.get(stem::arabic(word).as_str()) {
+            Some((count, links)) => (*count, links.as_slice()),
+            None => (Count::default(), &[][..]),
+        };
+        SourceWord { count, links, form: Form::arabic(word) }
+    }
+
+    fn target_word(&self, word: &str) -> TargetWord {
+        let (id, count) = match self.targets.get(stem::english(word).as_str()) {
+            Some(&(id, count)) => (Some(id), count),
+            None => (None, Count::default()),
+        };
+        TargetWord { id, count, form: Form::english(word) }
+    }
+
+    fn score(&self, source: &SourceWord<'_>, target: &TargetWord) -> f32 {
+        let links = target
+            .id
+            .and_then(|id| source.links.binary_search_by_key(&id, |link| link.0).ok())
+            .map_or(0.0, |at| source.links[at].1 as f32);
+        let forward = links / (source.count.seen + SMOOTHING);
+        let backward = links / (target.count.seen + SMOOTHING);
+        self.weights.lexicon * ((forward + UNSEEN).ln() + (backward + UNSEEN).ln())
+            + self.weights.resemblance * resemblance::of_names(&source.form, &target.form)
+            + if resemblance::are_equal(&source.form, &target.form) { self.weights.equality } else { 0.0 }
+    }
+}
+
+struct SourceWord<'a> {
+    count: Count,
+    links: &'a [(u32, u32)],
+    form: Form,
+}
+
+struct TargetWord {
+    id: Option<u32>,
+    count: Count,
+    form: Form,
+}
+
+impl Weights {
+    fn parse(line: &str) -> Result<Self, String> {
+        let mut weights = Weights::default();
+        let mut fields = line.split_whitespace();
+        if fields.next() != Some("weights") {
+            return Err("expected `weights`".to_owned());
+        }
+        for field in fields {
+            let (name, value) = field.split_once('=').ok_or_else(|| format!("`{field}` is no weight"))?;
+            let place = match name {
+                "lexicon" => &mut weights.lexicon,
+                "resemblance" => &mut weights.resemblance,
+                "equality" => &mut weights.equality,
+                "distance" => &mut weights.distance,
+                "attention" => &mut weights.attention,
+                "neighbours" => &mut weights.neighbours,
+                "null" => &mut weights.null,
+                "null_count" => &mut weights.null_count,
+                _ => return Err(format!("no weight is called `{name}`")),
+            };
+            *place = value
+                .parse()
+                .ok()
+                .filter(|value: &f32| value.is_finite())
+                .ok_or_else(|| format!("`{field}` is no weight"))?;
+        }
+        Ok(weights)
+    }
+}
+
+/// The number after a heading.
+fn headed(line: &str, heading: &str) -> Option<u32> {
+    line.strip_prefix(heading)?.strip_prefix(' ')?.parse().ok()
+}
+
+/// A stem and its two counts.
+fn counted<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<(&'a str, Count)> {
+    let stem = fields.next()?;
+    let mut count = || fields.next()?.parse::<u32>().ok();
+    let (seen, linked) = (count()?, count()?);
+    (linked <= seen).then_some((stem, Count { seen: seen as f32, linked: linked as f32 }))
+}
+
+/// A number for each target word (rows) and source word (columns).
+struct Grid {
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Grid {
+    fn zeros(rows: usize, columns: usize) -> Self {
+        Grid { columns, values: vec![0.0; rows * columns] }
+    }
+
+    fn rows(&self) -> usize {
+        self.values.len().checked_div(self.columns).unwrap_or(0)
+    }
+
+    fn at(&mut self, row: usize, column: usize) -> &mut f32 {
+        &mut self.values[row * self.columns + column]
+    }
+
+    fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.columns..(row + 1) * self.columns]
+    }
+
+    /// Each word of either side picks its partner or none; a pair's share is the geometric mean of both choices.
+    fn shares(&self, source_null: &[f32], target_null: &[f32]) -> Grid {
+        let mut shares = Grid::zeros(self.rows(), self.columns);
+        // Of each column: the largest score, then the sum of what lies below it.
+        let mut largest = source_null.to_vec();
+        for row in 0..self.rows() {
+            for (largest, &score) in largest.iter_mut().zip(self.row(row)) {
+                *largest = largest.max(score);
+            }
+        }
+        let mut sums: Vec<f32> =
+            source_null.iter().zip(&largest).map(|(null, largest)| (null - largest).exp()).collect();
+        for row in 0..self.rows() {
+            for ((sum, &score), largest) in sums.iter_mut().zip(self.row(row)).zip(&largest) {
+                *sum += (score - largest).exp();
+            }
+        }
+        for row in 0..self.rows() {
+            let scores = self.row(row);
+            let most = scores.iter().fold(target_null[row], |most, &score| most.max(score));
+            let sum = (target_null[row] - most).exp() + scores.iter().map(|score| (score - most).exp()).sum::<f32>();
+            for (column, &score) in scores.iter().enumerate() {
+                let chosen_by_target = (score - most).exp() / sum;
+                let chosen_by_source = (score - largest[column]).exp() / sums[column];
+                *shares.at(row, column) = (chosen_by_target * chosen_by_source).sqrt();
+            }
+        }
+        shares
+    }
+
+    /// The scores with what neighbouring pairs say for each: words that stand together are translated together.
+    fn with_support(&self, shares: &Grid, weight: f32) -> Grid {
+        let (rows, columns) = (self.rows(), self.columns);
+        let share = |row: Option<usize>, column: Option<usize>| match (row, column) {
+            (Some(row), Some(column)) if row < rows && column < columns => shares.row(row)[column],
+            _ => 0.0,
+        };
+        let mut supported = Grid { columns, values: self.values.clone() };
+        for row in 0..rows {
+            for column in 0..columns {
+                let (up, down) = (row.checked_sub(1), Some(row + 1));
+                let (left, right) = (column.checked_sub(1), Some(column + 1));
+                let diagonal = share(up, left) + share(down, right);
+                let straight = share(up, Some(column))
+                    + share(down, Some(column))
+                    + share(Some(row), left)
+                    + share(Some(row), right);
+                *supported.at(row, column) += weight * (diagonal + STRAIGHT * straight).min(MOST_SUPPORT);
+            }
+        }
+        supported
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alignment::{LinkForm, pharaoh};
+    use crate::words::words;
+    use proptest::prelude::*;
+
+    const TEXT: &str = "tarjim lexicon 1\n\
+        weights lexicon=0.43 resemblance=6 equality=3.2 distance=5.4 attention=0.3 neighbours=2.5 null=-6 null_count=0.4\n\
+        targets 4\nqueen\t90\t85\nvisit\t50\t45\nthe\t900\t300\nschoo\t70\t66\n\
+        sources 3\nملكة\t80\t79\t0:77\nزارت\t40\t40\t1:38\nمدرسة\t60\t59\t3:55 2:9\n";
+
+    fn lexicon() -> Lexicon {
+        let compressed = zstd::encode_all(TEXT.as_bytes(), 3).unwrap();
+        Lexicon::parse(&compressed).unwrap()
+    }
+
+    fn links(attention: Option<&Matrix>, source: &str, target: &str) -> String {
+        let (source_words, target_words) = (words(source), words(target));
+        let matrix = lexicon().refine(attention, source, &source_words, target, &target_words).unwrap();
+        pharaoh::print(&matrix.links(LinkForm::Best))
+    }
+
+    #[test]
+    fn words_names_and_numbers_find_each_other() {
+        let source = "زارت الملكة مارغريت 3 مدارس.";
+        assert_eq!(links(None, source, "Queen Margaret visited 3 schools."), "0-2 1-0 2-1 3-3 4-4 5-5");
+    }
+
+    #[test]
+    fn attention_decides_where_the_lexicon_is_silent() {
+        let (source, target) = ("قلم كتاب", "lorem ipsum");
+        let crossed = Matrix::from_rows(&[vec![0.02, 0.95], vec![0.95, 0.02]]).unwrap();
+        let mut strong = lexicon();
+        strong.weights.attention = 3.0;
+        strong.weights.null = -30.0;
+        let (source_words, target_words) = (words(source), words(target));
+        let matrix = strong.refine(Some(&crossed), source, &source_words, target, &target_words).unwrap();
+        assert_eq!(pharaoh::print(&matrix.links(LinkForm::Hard)), "0-1 1-0");
+        assert!(strong.refine(Some(&crossed), source, &source_words, target, &target_words[..1]).is_err());
+    }
+
+    #[test]
+    fn empty_sides_are_no_trouble() {
+        assert_eq!(links(None, "", ""), "");
+        assert_eq!(links(None, "", "a"), "");
+        assert_eq!(links(None, "ا", ""), "");
+    }
+
+    #[test]
+    fn a_broken_file_is_refused() {
+        for (from, to, expected) in [
+            ("tarjim lexicon 1", "tarjim lexicon 2", "line 1"),
+            ("null=-6", "null=NaN", "line 2"),
+            ("null=-6", "nil=-6", "line 2"),
+            ("targets 4", "targets 40", "line 8"),
+            ("90\t85", "85\t90", "line 4"),
+            ("0:77", "9:77", "line 9"),
+            ("sources 3", "sources 4", "ends before"),
+        ] {
+            let (_, what) = Lexicon::parse_text(&TEXT.replace(from, to))
+                .map_err(|(at, what)| ((), format!("line {at}: {what}")))
+                .unwrap_err();
+            assert!(what.contains(expected), "{to}: {what}");
+        }
+        assert_eq!(Lexicon::parse(b"no zstd").unwrap_err().kind(), ErrorKind::Model);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_and_null_sum_to_one(source in "[ء-ي0-9 .]{0,30}", target in "[A-Za-z0-9 .]{0,30}") {
+            let (source_words, target_words) = (words(&source), words(&target));
+            let matrix = lexicon().refine(None, &source, &source_words, &target, &target_words).unwrap();
+            for t in 0..matrix.targets() {
+                let sum = matrix.row(t).iter().sum::<f32>() + matrix.null()[t];
+                prop_assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+            }
+        }
+    }
+}

@@ -48,6 +48,13 @@ impl<'a> Aligner<'a> {
         Aligner { decoder, options }
     }
 
+    /// The same aligner with the model's attention alone.
+    #[must_use]
+    pub fn without_lexicon(mut self) -> Self {
+        self.options.lexicon = None;
+        self
+    }
+
     /// Aligns pairs of source and target; one outcome per pair, in order. A [`Sentence`] is what the translator itself
     /// would have made of the pair: words, links, score (the mean log-probability of its pieces and its end),
     /// confidence, flags. With pretokenized text it has no pieces, for they are pieces of the text put together.
@@ -57,7 +64,9 @@ impl<'a> Aligner<'a> {
     pub fn align(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<Sentence>>> {
         let (prepared, forced) = self.force(pairs)?;
         let outcomes = pairs.iter().zip(prepared).zip(forced);
-        Ok(outcomes.map(|((&(source, target), prepared), forced)| self.sentence(source, target, &prepared, forced?)).collect())
+        Ok(outcomes
+            .map(|((&(source, target), prepared), forced)| self.sentence(source, target, &prepared, forced?))
+            .collect())
     }
 
     /// Scores pairs without aligning them.
@@ -145,6 +154,7 @@ impl<'a> Aligner<'a> {
             target_span: Span::new(0, target.len()),
             score: forced.mean_log_prob(),
             alignment: matrix.alignment(self.options.links),
+            matrix,
             source_words,
             target_words,
             word_log_probs: log_probs,

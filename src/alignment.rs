@@ -23,6 +23,7 @@
 //! # Ok::<(), tarjim::Error>(())
 //! ```
 
+pub mod forced;
 pub mod lexicon;
 pub mod lines;
 pub mod marian;

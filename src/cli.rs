@@ -2,12 +2,15 @@
 //!
 //! Arguments here are only what the user typed: nothing is opened or looked up while parsing.
 
+mod align;
 mod environment;
 mod exit;
 mod generate;
 mod logging;
 mod model;
+mod pairs;
 mod progress;
+mod score;
 mod translate;
 mod version;
 
@@ -56,6 +59,10 @@ struct Talk {
 enum Command {
     /// Translate text, lines or records.
     Translate(Box<translate::Args>),
+    /// Align translations that exist already, word by word.
+    Align(Box<align::Args>),
+    /// Print the log-probability of translations that exist already.
+    Score(Box<score::Args>),
     /// Print shell completions or the manual page.
     Generate(generate::Args),
 }
@@ -70,6 +77,8 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         _ if cli.version => version::print(cli.talk.verbose > 0),
         Some(Command::Translate(args)) => translate::run(&args, &cli.talk),
+        Some(Command::Align(args)) => align::run(&args, &cli.talk),
+        Some(Command::Score(args)) => score::run(&args, &cli.talk),
         Some(Command::Generate(args)) => generate::run(&args, &mut Cli::command()),
         None => {
             let error = Cli::command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed");

@@ -35,6 +35,7 @@
 //!
 //! All three are on by default; a library user who names a model folder needs none of them.
 
+pub mod aligner;
 pub mod alignment;
 pub mod batch;
 pub mod candle;

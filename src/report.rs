@@ -8,7 +8,6 @@
 use std::fmt::Write;
 
 use crate::alignment::{LinkForm, Matrix};
-use crate::error::Result;
 use crate::flags::Flag;
 use crate::span::Span;
 use crate::translation::{Document, Sentence};
@@ -41,11 +40,8 @@ pub struct ReportOptions<'a> {
 
 /// The page as one string.
 ///
-/// A sentence that carries its [pieces](Sentence::pieces) gets its soft matrix and shades of partners; another one gets
-/// its links only.
-///
-/// # Errors
-/// When a sentence's attention does not fit its pieces.
+/// A sentence with a [soft alignment](Sentence::matrix) over its words gets shades of partners; another one gets its
+/// links only.
 ///
 /// ```
 /// use tarjim::report::{ReportOptions, render};
@@ -62,18 +58,16 @@ pub struct ReportOptions<'a> {
 /// let page = render(
 ///     &Document { text: "Yes <b>".into(), sentences: vec![sentence] },
 ///     &ReportOptions { title: "article.txt", model: "tarjim-ar-en" },
-/// )?;
+/// );
 /// assert!(page.contains("&lt;") && !page.contains("<b>"));
-/// # Ok::<(), tarjim::Error>(())
 /// ```
-pub fn render(document: &Document, options: &ReportOptions<'_>) -> Result<String> {
+pub fn render(document: &Document, options: &ReportOptions<'_>) -> String {
     let mut pairs = String::new();
     let mut data = String::from("[");
     for (at, sentence) in document.sentences.iter().enumerate() {
-        let matrix = match &sentence.pieces {
-            Some(pieces) => Some(Matrix::of_words(pieces, &sentence.source_words, &sentence.target_words)?),
-            None => None,
-        };
+        let matrix = Some(&sentence.matrix).filter(|matrix| {
+            matrix.targets() == sentence.target_words.len() && matrix.sources() == sentence.source_words.len()
+        });
         let begins_paragraph = at > 0 && {
             let before = document.sentences[at - 1].target_span.end;
             document.text.get(before..sentence.target_span.start).is_some_and(|gap| gap.contains('\n'))
@@ -82,7 +76,7 @@ pub fn render(document: &Document, options: &ReportOptions<'_>) -> Result<String
         if at > 0 {
             data.push_str(",\n");
         }
-        links(&mut data, sentence, matrix.as_ref());
+        links(&mut data, sentence, matrix);
     }
     data.push(']');
     let policy = policy::content_security_policy(SCRIPT);
@@ -97,7 +91,7 @@ pub fn render(document: &Document, options: &ReportOptions<'_>) -> Result<String
         ("data", &data),
         ("script", SCRIPT),
     ];
-    Ok(fill(PAGE, filled))
+    fill(PAGE, filled)
 }
 
 /// Puts values into the template's `{{name}}` places in one pass, so that a value that holds such a place is left alone.
@@ -253,7 +247,6 @@ mod tests {
     use super::*;
     use crate::alignment::{Alignment, Link};
     use crate::flags::FlagKind;
-    use crate::translation::SentencePieces;
     use crate::words::words;
 
     fn sentence(source: &str, target: &str) -> Sentence {
@@ -280,7 +273,7 @@ mod tests {
             target: vec![Span::new(0, 3)],
         });
         let document = Document { text: hostile.into(), sentences: vec![sentence] };
-        let page = render(&document, &ReportOptions { title: hostile, model: hostile }).unwrap();
+        let page = render(&document, &ReportOptions { title: hostile, model: hostile });
         assert!(!page.contains("<img") && !page.contains("alert(1)</script>"), "{page}");
         assert_eq!(page.matches("<script").count(), 2, "the data and the script, no other");
         assert_eq!(page.matches("{{data}}").count(), 0, "braces are escaped as well");
@@ -299,25 +292,20 @@ mod tests {
             target: vec![spans.1],
         });
         let document = Document { text: sentence.target.clone(), sentences: vec![sentence] };
-        let page = render(&document, &ReportOptions::default()).unwrap();
+        let page = render(&document, &ReportOptions::default());
         assert!(page.contains("data-source=\"1\" data-target=\"0\"><b>number mismatch</b>"), "{page}");
         assert!(page.contains("{\"links\":[1,0,93],\"null\":[5,50,0]}"), "{page}");
         assert!(page.contains("1 sentence, 1 flagged"));
     }
 
     #[test]
-    fn pieces_give_soft_links() {
+    fn the_matrix_gives_soft_links() {
         let mut sentence = sentence("نعم", "Yes");
-        sentence.pieces = Some(SentencePieces {
-            source: vec![Span::new(0, 6)],
-            target: vec![Span::new(0, 3)],
-            log_probs: vec![-0.1],
-            attention: vec![vec![0.75, 0.25]],
-        });
+        sentence.matrix = Matrix::from_rows(&[vec![0.75]]).unwrap();
         let mut document = Document { text: "Yes".into(), sentences: vec![sentence] };
-        assert!(render(&document, &ReportOptions::default()).unwrap().contains("\"soft\":[0,0,75]"));
-        document.sentences[0].pieces.as_mut().unwrap().attention[0].pop();
-        assert!(render(&document, &ReportOptions::default()).is_err());
+        assert!(render(&document, &ReportOptions::default()).contains("\"soft\":[0,0,75]"));
+        document.sentences[0].matrix = Matrix::default();
+        assert!(!render(&document, &ReportOptions::default()).contains("\"soft\""));
     }
 
     #[test]
@@ -326,9 +314,6 @@ mod tests {
         first.target_span = Span::new(0, 1);
         second.target_span = Span::new(3, 4);
         let document = Document { text: "A\n\nB".into(), sentences: vec![first, second] };
-        assert_eq!(
-            render(&document, &ReportOptions::default()).unwrap().matches("class=\"pair paragraph\"").count(),
-            1
-        );
+        assert_eq!(render(&document, &ReportOptions::default()).matches("class=\"pair paragraph\"").count(), 1);
     }
 }

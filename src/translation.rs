@@ -1,6 +1,6 @@
 //! What a translation is: a document of sentences, each with its words, links, scores and doubts.
 
-use crate::alignment::Alignment;
+use crate::alignment::{Alignment, Matrix};
 use crate::flags::Flag;
 use crate::span::Span;
 
@@ -11,6 +11,26 @@ pub struct Document {
     pub text: String,
     /// Its sentences in order.
     pub sentences: Vec<Sentence>,
+}
+
+impl Document {
+    /// Adds another text as a line of its own.
+    pub fn append_line(&mut self, other: Document) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let offset = self.text.len();
+        self.text += &other.text;
+        self.sentences.extend(other.sentences.into_iter().map(|mut sentence| {
+            sentence.target_span = sentence.target_span.shifted(offset);
+            sentence
+        }));
+    }
+
+    /// Adds a sentence as a line of its own.
+    pub fn push_line(&mut self, sentence: Sentence) {
+        self.append_line(Document { text: sentence.target.clone(), sentences: vec![sentence] });
+    }
 }
 
 /// One translated sentence.
@@ -38,6 +58,8 @@ pub struct Sentence {
     pub confidence: f32,
     /// Which target word came from which source word.
     pub alignment: Alignment,
+    /// The soft alignment that the links were read off; without rows where there is none.
+    pub matrix: Matrix,
     /// The model's pieces with their own alignment, where they were asked for.
     pub pieces: Option<SentencePieces>,
     /// What a reader should doubt.

@@ -9,7 +9,9 @@ pub use builder::{EngineChoice, TranslatorBuilder};
 
 use std::num::NonZero;
 
-use crate::alignment::LinkForm;
+use crate::aligner::{Aligner, AlignerOptions};
+use crate::alignment::forced::{ForcedDecoder, ForcedOptions};
+use crate::alignment::{Lexicon, LinkForm};
 use crate::confidence::Calibration;
 use crate::engine::{Engine, TokenId};
 use crate::error::Result;
@@ -51,6 +53,7 @@ pub struct Translator {
     normalizer: Normalizer,
     splitter: Splitter,
     calibration: Calibration,
+    lexicon: Option<&'static Lexicon>,
     links: LinkForm,
     flags: FlagOptions,
     /// Longest source in pieces that goes through the engine at once, `</s>` included.
@@ -87,6 +90,24 @@ impl Translator {
     /// The search options in force.
     pub fn search_options(&self) -> &SearchOptions {
         &self.search
+    }
+
+    /// An aligner over this model, for translations that exist already. `pretokenized` text has its words parted by
+    /// spaces.
+    pub fn aligner(&self, pretokenized: bool) -> Aligner<'_> {
+        let options = ForcedOptions { threads: self.threads, ..ForcedOptions::default() };
+        let decoder = ForcedDecoder::new(&*self.engine, &self.vocabulary, &self.normalizer, self.search.start, options);
+        Aligner::new(
+            decoder,
+            AlignerOptions {
+                links: self.links,
+                pretokenized,
+                lexicon: self.lexicon,
+                without_attention: false,
+                calibration: Some(&self.calibration),
+                flags: self.flags,
+            },
+        )
     }
 
     /// Translates a text of any number of sentences and paragraphs.
@@ -161,6 +182,7 @@ impl Translator {
         let assembler = Assembler {
             vocabulary: &self.vocabulary,
             calibration: &self.calibration,
+            lexicon: self.lexicon,
             links: self.links,
             flags: &self.flags,
         };

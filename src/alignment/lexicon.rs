@@ -19,12 +19,19 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::OnceLock;
 
 use super::Matrix;
 use super::resemblance::{self, Form};
 use super::stem;
 use crate::error::{Error, ErrorKind, Result};
 use crate::span::Span;
+
+/// The lexicon of Arabic and English, compiled in with the default model.
+#[cfg(feature = "embedded-model")]
+const BUILTIN: &[u8] = include_bytes!("../../models/lexicon.zst");
+#[cfg(not(feature = "embedded-model"))]
+const BUILTIN: &[u8] = &[];
 
 /// The largest lexicon that is read: no honest one comes near.
 const LONGEST: u64 = 256 << 20;
@@ -83,6 +90,14 @@ struct Weights {
 }
 
 impl Lexicon {
+    /// The lexicon of Arabic and English that is compiled in with the feature `embedded-model`; read when it is first
+    /// asked for.
+    pub fn builtin() -> Option<&'static Lexicon> {
+        static LEXICON: OnceLock<Option<Lexicon>> = OnceLock::new();
+        // A file of our own that can't be read is found by the tests, not by users.
+        LEXICON.get_or_init(|| Lexicon::parse(BUILTIN).ok()).as_ref()
+    }
+
     /// Reads `lexicon.zst`.
     ///
     /// # Errors
@@ -369,6 +384,17 @@ mod tests {
         let (source_words, target_words) = (words(source), words(target));
         let matrix = lexicon().refine(attention, source, &source_words, target, &target_words).unwrap();
         pharaoh::print(&matrix.links(LinkForm::Best))
+    }
+
+    #[test]
+    #[cfg(feature = "embedded-model")]
+    fn the_builtin_lexicon_knows_its_words() {
+        let lexicon = Lexicon::parse(BUILTIN).unwrap();
+        assert!(lexicon.sources.len() > 10_000 && lexicon.targets.len() > 10_000);
+        let (source, target) = ("قال رئيس الوزراء", "The prime minister said");
+        let (source_words, target_words) = (words(source), words(target));
+        let matrix = lexicon.refine(None, source, &source_words, target, &target_words).unwrap();
+        assert_eq!(pharaoh::print(&matrix.links(LinkForm::Hard)), "0-3 1-1 2-2");
     }
 
     #[test]

@@ -21,7 +21,8 @@ use tarjim::{Error, ErrorKind, Result, Translator};
 use super::model::{ModelArgs, SearchArgs};
 use super::progress::{Counts, Progress};
 use super::{Outcome, Talk};
-use links::{LinkWriter, Units};
+use links::LinkWriter;
+pub(crate) use links::Units;
 use source::Source;
 
 /// What to translate, and how to write it.
@@ -85,7 +86,8 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Alignment")]
 struct AlignmentArgs {
-    /// Links to keep: hard (the best for each English word), soft, or a threshold such as 0.3. With `lines` output
+    /// Links to keep: best (both sides' best partners), hard (the best for each English word), soft, or a threshold
+    /// such as 0.3. With `lines` output
     /// and no --alignment-output they are appended to each line after ` ||| `
     #[arg(long, value_name = "FORM")]
     alignment: Option<LinkForm>,
@@ -192,7 +194,7 @@ fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Resul
     Ok(())
 }
 
-fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {
+pub(super) fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {
     Ok(match path {
         Some(path) if path != Path::new("-") => {
             Box::new(File::create(path).map_err(|error| Error::io(path.display(), error))?)
@@ -270,7 +272,7 @@ impl Job<'_> {
                         links.write(&document, self.whole_lines)?;
                     }
                     if let Some(report) = &mut self.report {
-                        append(report, document);
+                        report.append_line(document);
                     }
                 }
                 Err(error) => {
@@ -302,7 +304,7 @@ impl Job<'_> {
         if let (Some(path), Some(document)) = (&args.alignment.report, &self.report) {
             let title = args.files.first().and_then(|file| file.file_name()).map(|name| name.to_string_lossy());
             let title = title.as_deref().unwrap_or_default();
-            let page = render(document, &ReportOptions { title, model: self.translator.model().name() })?;
+            let page = render(document, &ReportOptions { title, model: self.translator.model().name() });
             std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
         }
         let counts = self.progress.finish();
@@ -318,17 +320,4 @@ impl Job<'_> {
         }
         Ok(if counts.errors > 0 { Outcome::SomeRecordsFailed } else { Outcome::Done })
     }
-}
-
-/// Adds a record's translation to the text so far, as a paragraph of its own.
-fn append(text: &mut Document, record: Document) {
-    if !text.text.is_empty() {
-        text.text.push('\n');
-    }
-    let offset = text.text.len();
-    text.text += &record.text;
-    text.sentences.extend(record.sentences.into_iter().map(|mut sentence| {
-        sentence.target_span = sentence.target_span.shifted(offset);
-        sentence
-    }));
 }

@@ -1,6 +1,6 @@
 //! The target side of the pipeline: from hypotheses to sentences, and from sentences to the document.
 
-use crate::alignment::{Alignment, Link, LinkForm, Matrix, word_log_probs};
+use crate::alignment::{Alignment, Lexicon, Link, LinkForm, Matrix, word_log_probs};
 use crate::confidence::{Calibration, Observed};
 use crate::engine::TokenId;
 use crate::error::Result;
@@ -18,6 +18,7 @@ use super::source::Part;
 pub(super) struct Assembler<'a> {
     pub(super) vocabulary: &'a Vocabulary,
     pub(super) calibration: &'a Calibration,
+    pub(super) lexicon: Option<&'a Lexicon>,
     pub(super) links: LinkForm,
     pub(super) flags: &'a FlagOptions,
 }
@@ -62,7 +63,10 @@ impl Assembler<'_> {
         }
         let source_words = words(source);
         let target_words = words(&target);
-        let matrix = Matrix::of_words(&pieces, &source_words, &target_words)?;
+        let mut matrix = Matrix::of_words(&pieces, &source_words, &target_words)?;
+        if let Some(lexicon) = self.lexicon {
+            matrix = lexicon.refine(Some(&matrix), source, &source_words, &target, &target_words)?;
+        }
         let log_probs = word_log_probs(&pieces.log_probs, &pieces.target, &target_words);
         let confidence = self.calibration.confidence(&Observed {
             log_probs: &pieces.log_probs,
@@ -94,6 +98,7 @@ impl Assembler<'_> {
             confidence: confidence.sentence,
             word_confidences: confidence.words,
             alignment: matrix.alignment(self.links),
+            matrix,
             source_words,
             target_words,
             word_log_probs: log_probs,

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::thread;
 
-use crate::alignment::LinkForm;
+use crate::alignment::{Lexicon, LinkForm};
 use crate::candle::CandleEngine;
 use crate::confidence::Calibration;
 use crate::engine::Engine;
@@ -221,7 +221,7 @@ impl TranslatorBuilder {
         self
     }
 
-    /// Which links the alignments keep: the best for each target word unless set.
+    /// Which links the alignments keep: the best partners of both sides unless set.
     #[must_use]
     pub fn links(mut self, form: LinkForm) -> Self {
         self.links = form;
@@ -278,6 +278,7 @@ impl TranslatorBuilder {
             normalizer: self.normalizer,
             splitter: self.splitter,
             calibration,
+            lexicon: Lexicon::builtin(),
             links: self.links,
             flags: self.flags,
             threads,

@@ -11,7 +11,7 @@ use tarjim::{Error, Result};
 
 /// What links count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Units {
+pub(crate) enum Units {
     /// The words that JSONL lists.
     Words,
     /// The pieces of the model's vocabulary.
@@ -49,14 +49,14 @@ impl LinkWriter {
     }
 
     fn line(&self, sentence: &Sentence) -> Result<String> {
-        let Some(pieces) = &sentence.pieces else { return Ok(pharaoh::print(&sentence.alignment.links)) };
-        let matrix = match self.units {
-            Units::Words => Matrix::of_words(pieces, &sentence.source_words, &sentence.target_words)?,
-            Units::Pieces => Matrix::of_pieces(pieces)?,
+        let of_pieces = match (self.units, &sentence.pieces) {
+            (Units::Pieces, Some(pieces)) => Some(Matrix::of_pieces(pieces)?),
+            _ => None,
         };
-        Ok(match self.form {
-            LinkForm::Soft => marian::print_soft(&matrix),
-            form => pharaoh::print(&matrix.links(form)),
+        Ok(match (self.form, &of_pieces) {
+            (LinkForm::Soft, matrix) => marian::print_soft(matrix.as_ref().unwrap_or(&sentence.matrix)),
+            (form, Some(matrix)) => pharaoh::print(&matrix.links(form)),
+            (_, None) => pharaoh::print(&sentence.alignment.links),
         })
     }
 }

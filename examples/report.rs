@@ -74,7 +74,9 @@ fn sentence(source: &str, target: &str, links: &str) -> Result<Sentence> {
         };
         let mut row: Vec<f32> = (0..source_words.len()).map(weight).chain([0.05]).collect();
         let sum: f32 = row.iter().sum();
-        row.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in &mut row {
+            *weight /= sum;
+        }
         row
     });
     let pieces = SentencePieces {

@@ -10,6 +10,9 @@ use serde_json::Value;
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian");
 const ARTICLE: &str = "وصل الوفد إلى العاصمة مساء الأحد. هل يوقع الطرفان الاتفاق؟\n\nلم يعلق المتحدث على ذلك.\n";
 
+/// What is done to a file of a model; `None` takes it away.
+type Change = fn(Vec<u8>) -> Option<Vec<u8>>;
+
 /// The command with nothing of this machine's settings in its environment.
 fn tarjim() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tarjim"));
@@ -258,7 +261,6 @@ fn models_that_cannot_be_had() {
     assert!(text(&output.stderr).contains("no-such-model"));
     let output = translate_with(Path::new("no-such-org/no-such-model"), &[], b"");
     assert_fails(&output, 69, &["no-such-org/no-such-model", "hint"]);
-    type Change = fn(Vec<u8>) -> Option<Vec<u8>>;
     let wider: Change =
         |bytes| Some(String::from_utf8(bytes).unwrap().replace("\"d_model\": 32", "\"d_model\": 48").into_bytes());
     let changes: [(&str, &str, Change); 9] = [

@@ -66,7 +66,7 @@ impl Model {
 
     fn load(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let files = ModelFiles::directory(&folder).unwrap();
+        let files = ModelFiles::directory(folder).unwrap();
         let config = files.config().unwrap();
         let engine = CandleEngine::load(&config, &files.weights().unwrap(), &EngineOptions::default()).unwrap();
         let reference = std::fs::read(folder.join("reference.json")).unwrap();

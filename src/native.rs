@@ -1,10 +1,9 @@
 //! The fast engine: Marian in int8 on the CPU, without padding.
 //!
-//! Weights are 8-bit integers with one scale per output, activations 7-bit with one scale and zero per row and token,
-//! sums exact; normalisation, softmax and the residual stream are f32 (see [`quantize`]). Sentences are never padded
-//! ([`transformer`]), keys and values lie in pages that hypotheses share ([`cache`]), the output layer ranks its
-//! logits as it computes them. Results have the same bits in any company, on any number of threads and with any
-//! [`Kernel`].
+//! Weights are 8-bit integers with one scale per output (see [`quantize`]), activations 7-bit with one scale and zero
+//! per token, sums exact; normalisation, softmax and the residual stream are f32. Sentences are never padded, keys
+//! and values lie in pages that hypotheses share, the output layer ranks its logits as it computes them. Results have
+//! the same bits in any company, on any number of threads and with any [`Kernel`].
 //!
 //! # Memory
 //! Besides the weights, a session holds for each sentence in flight `32 · layers · d_model` bytes per started

@@ -84,6 +84,7 @@ impl PageArena {
     }
 
     /// Pages ever made: the high-water mark of what was in flight.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.pages.len()
     }

@@ -101,11 +101,6 @@ impl Packed {
         }
     }
 
-    /// Length of a vector it takes.
-    pub(super) fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// Length of a vector it gives.
     pub(super) fn columns(&self) -> usize {
         self.columns
@@ -141,11 +136,6 @@ impl Packed {
 
     pub(super) fn bias(&self) -> &[f32] {
         &self.bias
-    }
-
-    /// Bytes of memory it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.panels.signed().len() + self.scales.len() * 12
     }
 }
 

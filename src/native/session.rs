@@ -217,7 +217,41 @@ pub(super) fn in_batches<T>(items: &[T], size: impl Fn(&T) -> usize, most: usize
 
 #[cfg(test)]
 mod tests {
-    use super::in_batches;
+    use std::path::Path;
+
+    use super::super::NativeOptions;
+    use super::*;
+    use crate::model::{EngineOptions, ModelFiles};
+
+    #[test]
+    fn memory_does_not_grow_with_the_number_of_sentences() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny-marian");
+        let files = ModelFiles::directory(&directory).unwrap();
+        let (config, weights) = (files.config().unwrap(), files.weights().unwrap());
+        let options = NativeOptions::default();
+        let engine = NativeEngine::load(&config, &weights, &EngineOptions::default(), &options).unwrap();
+        let mut session = NativeSession::new(&engine);
+        let source: Vec<TokenId> = (1..20).chain([config.eos_token_id]).collect();
+        let mut high = 0;
+        for round in 0..300 {
+            let key = session.admit(&[&source]).unwrap()[0];
+            let row = |parent, token| StepRow { parent, token, top: 1, probes: &[] };
+            session.step(&[row(Parent::Start(key), 0), row(Parent::Start(key), 1)]).unwrap();
+            for step in 0..12 {
+                // Branches, dies and lives on in turn.
+                let parents = [[0, 0], [1, 0], [1, 1]][step % 3];
+                session.step(&parents.map(|at| row(Parent::Row(at), step as TokenId))).unwrap();
+            }
+            if round == 2 {
+                high = session.arena.len();
+            }
+        }
+        // Source 3 pages, target 2 pages for each of two rows, one more while a branch is copied.
+        assert_eq!(session.arena.len(), high);
+        assert!(high <= 8, "{high} pages");
+        session.step(&[]).unwrap();
+        assert!(session.sentences.is_empty() && session.rows.is_empty());
+    }
 
     #[test]
     fn batches_are_full_but_not_overfull_and_lose_nothing() {

@@ -31,6 +31,7 @@ pub use options::{HubOptions, OnProgress, Progress};
 pub use crate::registry::DEFAULT_MODEL;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::ModelFiles;
 use crate::registry::{Entry, File, Registry};
 use cache::RepoCache;
 
@@ -50,6 +51,14 @@ pub enum Location {
 /// the hub, interrupted, or with a wrong checksum.
 pub fn locate(name: &str, options: &HubOptions) -> Result<Location> {
     Hub::new(options.clone()).locate(name)
+}
+
+/// Opens a model by name; see [`locate`].
+///
+/// # Errors
+/// As [`locate`]; the embedded model, too, in a build without it.
+pub fn resolve(name: &str, options: &HubOptions) -> Result<ModelFiles> {
+    Hub::new(options.clone()).resolve(name)
 }
 
 /// The hub cache, the hub behind it and the table of known models.
@@ -103,6 +112,16 @@ impl Hub {
             )));
         }
         self.fetch(name, &wanted).map(Location::Folder)
+    }
+
+    /// Opens a model; fetches it where it isn't on this machine yet. See [`resolve`].
+    pub fn resolve(&self, name: &str) -> Result<ModelFiles> {
+        match self.locate(name)? {
+            Location::Embedded => ModelFiles::embedded(),
+            // A snapshot's folder is called by its commit, which is no name for a reader.
+            Location::Folder(folder) if Path::new(name).is_dir() => ModelFiles::directory(&folder),
+            Location::Folder(folder) => Ok(ModelFiles::directory(&folder)?.with_name(name)),
+        }
     }
 
     /// Finds a model on this machine only; `None` where it would have to be fetched.

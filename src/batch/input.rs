@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The longest line that is read as a record; of a longer one only this much is kept.
-pub const LONGEST_LINE: usize = 16 << 20;
+/// The longest record in bytes.
+pub const LONGEST_RECORD: usize = 16 << 20;
+
+/// Of a longer line this much is kept: enough to see that it is too long.
+const LONGEST_LINE: usize = LONGEST_RECORD + 1;
 
 /// What the lines of a job's files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +26,21 @@ pub enum LineFormat {
     Jsonl,
     /// Tab-separated columns without quoting: `.tsv`.
     Tsv,
+}
+
+impl FromStr for LineFormat {
+    type Err = Error;
+
+    /// Reads `lines`, `jsonl` or `tsv`.
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "lines" => Ok(LineFormat::Lines),
+            "jsonl" => Ok(LineFormat::Jsonl),
+            "tsv" => Ok(LineFormat::Tsv),
+            _ => Err(Error::new(ErrorKind::Usage, format!("`{name}` is not one of lines, jsonl and tsv"))
+                .with_hint("other formats have records of several lines: `tarjim translate` takes them, a file at a time")),
+        }
+    }
 }
 
 impl LineFormat {
@@ -201,8 +220,6 @@ pub struct Record {
     pub file: usize,
     /// Where its first byte lies in the file's text.
     pub offset: u64,
-    /// Whether the line went on beyond [`LONGEST_LINE`].
-    pub cut: bool,
 }
 
 /// Reads the lines of a range.
@@ -267,7 +284,6 @@ impl RangeReader {
             let used = line_end.map_or(chunk.len(), |end| end + 1);
             let text = &chunk[..line_end.unwrap_or(used)];
             let room = LONGEST_LINE - record.line.len();
-            record.cut |= text.len() > room;
             record.line.extend_from_slice(&text[..text.len().min(room)]);
             digest.update(&chunk[..used]);
             self.reader.consume(used);
@@ -344,7 +360,6 @@ mod tests {
         std::fs::write(&path, format!("{long}\nnext\n")).unwrap();
         let mut reader = RangeReader::open(&path, &Range { file: 0, start: 0, end: long.len() as u64 + 6 }).unwrap();
         let first = reader.next(&mut blake3::Hasher::new()).unwrap().unwrap();
-        assert!(first.cut);
         assert_eq!(first.line.len(), LONGEST_LINE);
         assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap().unwrap().line, b"next");
         assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap(), None);

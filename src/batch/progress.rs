@@ -27,8 +27,8 @@ pub struct Progress {
     pub sentences: u64,
     /// Sentences taken from the cache.
     pub cached_sentences: u64,
-    /// Source pieces translated.
-    pub source_tokens: u64,
+    /// Source words translated.
+    pub source_words: u64,
     skipped: u64,
     finished: u64,
     began: Instant,
@@ -47,7 +47,7 @@ impl Progress {
             errors: 0,
             sentences: 0,
             cached_sentences: 0,
-            source_tokens: 0,
+            source_words: 0,
             skipped: 0,
             finished: 0,
             began: Instant::now(),
@@ -72,7 +72,7 @@ impl Progress {
         self.errors += u64::from(output.error.is_some());
         self.sentences += output.sentences;
         self.cached_sentences += output.cached_sentences;
-        self.source_tokens += output.source_tokens;
+        self.source_words += output.source_words;
     }
 
     /// Time since the run began.
@@ -102,7 +102,7 @@ impl Progress {
             "cached_sentences": self.cached_sentences,
             "seconds": (seconds * 10.0).round() / 10.0,
             "sentences_per_second": rate(self.sentences),
-            "source_tokens_per_second": rate(self.source_tokens),
+            "source_words_per_second": rate(self.source_words),
             "seconds_left": self.remaining().map(|time| time.as_secs()),
         })
         .to_string()

@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A window is closed when it holds this many records …
 const WINDOW_RECORDS: usize = 256;
-/// … or this many bytes, whichever comes first: memory is bounded by it.
-const WINDOW_BYTES: usize = 1 << 20;
+/// … or this many bytes, whichever comes first: some hundred sentences, since a stopped worker finishes its window.
+const WINDOW_BYTES: usize = 1 << 17;
 /// How many error messages a manifest keeps.
 const KEPT_MESSAGES: usize = 20;
 
@@ -32,8 +32,8 @@ pub struct Output {
     pub sentences: u64,
     /// How many of them came from the cache.
     pub cached_sentences: u64,
-    /// Source pieces translated for it.
-    pub source_tokens: u64,
+    /// Source words in it.
+    pub source_words: u64,
 }
 
 /// What translates records.
@@ -46,6 +46,11 @@ pub trait Worker {
     /// # Errors
     /// Only what would fail for every record, never what is wrong with one.
     fn translate(&mut self, records: &[Record], stop: &AtomicBool) -> Result<Vec<Output>>;
+
+    /// Whether a line is a record at all; what isn't leaves no trace in the output.
+    fn is_record(&self, _line: &[u8]) -> bool {
+        true
+    }
 
     /// The identity of a record, read from its input line; compared with
     /// [`output_id`](Worker::output_id) of what was written before a shard is committed.
@@ -180,7 +185,7 @@ impl ShardTask<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(stopped());
             }
-            let window = input.window()?;
+            let window = input.window(&*self.worker)?;
             if window.is_empty() {
                 break;
             }
@@ -308,10 +313,11 @@ impl<'a> ShardReader<'a> {
         ShardReader { job, ranges: job.shards[shard].iter(), current: None, digest: blake3::Hasher::new() }
     }
 
-    fn window(&mut self) -> Result<Vec<Record>> {
+    fn window(&mut self, worker: &dyn Worker) -> Result<Vec<Record>> {
         let (mut window, mut bytes) = (Vec::new(), 0);
         while window.len() < WINDOW_RECORDS && bytes < WINDOW_BYTES {
             match self.next()? {
+                Some(record) if !worker.is_record(&record.line) => {}
                 Some(record) => {
                     bytes += record.line.len();
                     window.push(record);

@@ -140,7 +140,7 @@ fn a_folder_belongs_to_one_job() {
     other.identity.model_digest = "4567".into();
     let error = run(&other).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("model `reverser` (0123), now `reverser` (4567)"), "{error}");
+    assert!(error.to_string().contains("model digest 0123, now 4567"), "{error}");
     assert!(error.hint().unwrap().contains("new output folder"));
 
     let mut resumed = mine.clone();

@@ -15,7 +15,6 @@
 //!
 //! The translation itself is a [`Worker`], so that this module knows neither models nor tensors.
 
-mod cache;
 mod commit;
 mod input;
 mod job;
@@ -27,7 +26,6 @@ mod run;
 mod slice;
 mod status;
 
-pub use cache::SentenceCache;
 pub use input::{InputFile, LONGEST_RECORD, LineFormat, Range, Record};
 pub use job::{Job, JobOptions};
 pub use manifest::{Identity, JobManifest, ShardManifest};

@@ -3,12 +3,14 @@
 //! Arguments here are only what the user typed: nothing is opened or looked up while parsing.
 
 mod align;
+mod batch;
 mod environment;
 mod exit;
 mod generate;
 mod logging;
 mod model;
 mod pairs;
+mod models;
 mod progress;
 mod score;
 mod translate;
@@ -63,6 +65,10 @@ enum Command {
     Align(Box<align::Args>),
     /// Print the log-probability of translations that exist already.
     Score(Box<score::Args>),
+    /// Translate archives in resumable jobs, or show how far one is.
+    Batch(Box<batch::Args>),
+    /// List, show, fetch, check and shrink models.
+    Models(models::Args),
     /// Print shell completions or the manual page.
     Generate(generate::Args),
 }
@@ -79,6 +85,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Translate(args)) => translate::run(&args, &cli.talk),
         Some(Command::Align(args)) => align::run(&args, &cli.talk),
         Some(Command::Score(args)) => score::run(&args, &cli.talk),
+        Some(Command::Batch(args)) => batch::run(&args, &cli.talk),
+        Some(Command::Models(args)) => models::run(&args, &cli.talk),
         Some(Command::Generate(args)) => generate::run(&args, &mut Cli::command()),
         None => {
             let error = Cli::command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed");

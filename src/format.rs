@@ -198,6 +198,11 @@ impl Record {
         Record { number, place, id: None, text: Ok(String::new()), reference: None, frame }
     }
 
+    /// A record that came from a source so broken that there is only an error to tell.
+    pub fn failed(number: u64, error: Error) -> Self {
+        Record { text: Err(error), ..Record::new(number, "") }
+    }
+
     /// The line break that ends the record where it is written as a line.
     fn line_ending(&self) -> &str {
         match &self.frame {

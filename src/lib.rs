@@ -49,6 +49,7 @@ pub mod model;
 pub mod native;
 pub mod normalizer;
 pub mod punctuation;
+pub mod quantization;
 pub mod registry;
 pub mod report;
 pub mod search;

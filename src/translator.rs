@@ -2,6 +2,7 @@
 
 mod assembly;
 mod builder;
+mod cache;
 mod source;
 mod workers;
 
@@ -25,6 +26,7 @@ use crate::translation::{Document, Sentence};
 use crate::vocabulary::Vocabulary;
 
 use assembly::Assembler;
+use cache::SentenceCache;
 use source::Plan;
 
 /// A loaded model with everything around it that turns Arabic text into English.
@@ -59,6 +61,7 @@ pub struct Translator {
     /// Longest source in pieces that goes through the engine at once, `</s>` included.
     max_pieces: usize,
     threads: NonZero<usize>,
+    cache: Option<SentenceCache>,
 }
 
 impl Translator {
@@ -108,6 +111,11 @@ impl Translator {
                 flags: self.flags,
             },
         )
+    }
+
+    /// The longest source that is translated in one go, in pieces with `</s>`.
+    pub fn max_pieces(&self) -> usize {
+        self.max_pieces
     }
 
     /// Translates a text of any number of sentences and paragraphs.
@@ -170,7 +178,19 @@ impl Translator {
         })
     }
 
+    /// How many sentences so far were answered by the [sentence cache](TranslatorBuilder::sentence_cache).
+    pub fn sentence_cache_hits(&self) -> u64 {
+        self.cache.as_ref().map_or(0, SentenceCache::hits)
+    }
+
     fn sentences(&self, sentences: &[&str]) -> Vec<Result<Sentence>> {
+        match &self.cache {
+            Some(cache) => cache.translate(sentences, |unknown| self.fresh_sentences(unknown)),
+            None => self.fresh_sentences(sentences),
+        }
+    }
+
+    fn fresh_sentences(&self, sentences: &[&str]) -> Vec<Result<Sentence>> {
         let plans: Vec<Plan> = sentences
             .iter()
             .map(|sentence| source::plan(sentence, &self.normalizer, &self.vocabulary, self.max_pieces))

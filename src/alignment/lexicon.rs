@@ -58,9 +58,12 @@ const MOST_SUPPORT: f32 = 1.2;
 #[derive(Debug)]
 pub struct Lexicon {
     weights: Weights,
-    sources: HashMap<Box<str>, (Count, Vec<(u32, u32)>)>,
+    sources: HashMap<Box<str>, Translations>,
     targets: HashMap<Box<str>, (u32, Count)>,
 }
+
+/// A source word's count, and its target words with the number of their links.
+type Translations = (Count, Vec<(u32, u32)>);
 
 /// How often a word was seen, and how often with a link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -434,7 +437,7 @@ mod tests {
             ("0:77", "9:77", "line 9"),
             ("sources 3", "sources 4", "ends before"),
         ] {
-            let (_, what) = Lexicon::parse_text(&TEXT.replace(from, to))
+            let ((), what) = Lexicon::parse_text(&TEXT.replace(from, to))
                 .map_err(|(at, what)| ((), format!("line {at}: {what}")))
                 .unwrap_err();
             assert!(what.contains(expected), "{to}: {what}");

@@ -58,7 +58,11 @@ impl RecordWorker<'_> {
             Ok(Some(record)) => Ok(record),
             Ok(None) => Err(Error::new(ErrorKind::Internal, format!("{name}: the line was read as no record"))),
             // What would end a whole file costs one record here.
-            Err(error) => Ok(format::Record { text: Err(error), ..format::Record::new(1, "") }),
+            Err(error) => {
+                let mut record = format::Record::new(1, "");
+                record.text = Err(error);
+                Ok(record)
+            }
         }
     }
 

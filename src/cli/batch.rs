@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         output_extension: args.output_format.map(|format| format.extension().to_owned()),
         output: args.output.clone().unwrap_or_default(),
         shard_bytes: args.shard_bytes,
-        identity: args.identity(&translator),
+        identity: args.identity(&translator)?,
     })?;
     let mut worker = args.worker(&job, &translator);
     let mut display = Display::start(talk, &job, slice);
@@ -151,7 +151,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
 
 impl Args {
     /// Everything that can change a byte of the output.
-    fn identity(&self, translator: &Translator) -> Identity {
+    fn identity(&self, translator: &Translator) -> Result<Identity> {
         let mut options = Map::new();
         let mut add = |name: &str, value: Value| drop(options.insert(name.to_owned(), value));
         let search = translator.search_options();
@@ -169,12 +169,12 @@ impl Args {
         add("columns", json!(format!("{:?}", self.columns)));
         add("offsets", json!(format!("{:?}", self.offsets)));
         add("sentences", json!(!self.no_sentences));
-        Identity {
+        Ok(Identity {
             model: translator.model().name().to_owned(),
-            model_digest: translator.model_digest().to_owned(),
+            model_digest: translator.model().digest()?,
             options,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
+        })
     }
 
     fn worker<'a>(&self, job: &Job, translator: &'a Translator) -> RecordWorker<'a> {

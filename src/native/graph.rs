@@ -94,7 +94,7 @@ pub(super) struct Packer<'a> {
 
 /// Something of a model that can be packed by itself.
 enum Part {
-    Encoder(EncoderLayer),
+    Encoder(Box<EncoderLayer>),
     Decoder(Box<DecoderLayer>),
 }
 
@@ -105,13 +105,13 @@ impl Packer<'_> {
         let decoder_heads = Heads::new(self.config.d_model, self.config.decoder_attention_heads);
         let (encoders, total) = (weights.encoder.len(), weights.encoder.len() + weights.decoder.len());
         let parts = in_parallel(total, |i| match i.checked_sub(encoders) {
-            None => self.encoder_layer(&weights.encoder[i], encoder_heads).map(Part::Encoder),
+            None => self.encoder_layer(&weights.encoder[i], encoder_heads).map(|layer| Part::Encoder(Box::new(layer))),
             Some(i) => self.decoder_layer(&weights.decoder[i], decoder_heads).map(|l| Part::Decoder(Box::new(l))),
         })?;
         let (mut encoder, mut decoder) = (Vec::new(), Vec::new());
         for part in parts {
             match part {
-                Part::Encoder(layer) => encoder.push(layer),
+                Part::Encoder(layer) => encoder.push(*layer),
                 Part::Decoder(layer) => decoder.push(*layer),
             }
         }
@@ -138,8 +138,8 @@ impl Packer<'_> {
         Ok(DecoderLayer {
             attention: self.self_attention(&weights.self_attention, &weights.self_attention_norm, heads)?,
             cross: CrossAttention {
-                query: self.into_heads(&[(&cross.query, heads.query_factor())], heads)?,
-                memory: self.into_heads(&[(&cross.key, 1.0), (&cross.value, 1.0)], heads)?,
+                query: self.split_heads(&[(&cross.query, heads.query_factor())], heads)?,
+                memory: self.split_heads(&[(&cross.key, 1.0), (&cross.value, 1.0)], heads)?,
                 output: self.out_of_heads(&cross.output, heads)?,
                 norm: self.norm(&weights.cross_attention_norm),
             },
@@ -155,7 +155,7 @@ impl Packer<'_> {
     ) -> Result<SelfAttention> {
         let projections = [(&weights.query, heads.query_factor()), (&weights.key, 1.0), (&weights.value, 1.0)];
         Ok(SelfAttention {
-            projections: self.into_heads(&projections, heads)?,
+            projections: self.split_heads(&projections, heads)?,
             output: self.out_of_heads(&weights.output, heads)?,
             norm: self.norm(norm),
         })
@@ -187,7 +187,7 @@ impl Packer<'_> {
     }
 
     /// Projections side by side whose outputs are padded heads, each with its factor.
-    fn into_heads(&self, projections: &[(&LinearWeights<'_>, f32)], heads: Heads) -> Result<Packed> {
+    fn split_heads(&self, projections: &[(&LinearWeights<'_>, f32)], heads: Heads) -> Result<Packed> {
         let depth = self.config.d_model;
         let mut packed = Packed::zeroed(projections.len() * heads.inner(), depth, self.machine.panel_width());
         let mut scratch = Vec::new();

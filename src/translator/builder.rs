@@ -20,6 +20,7 @@ use crate::splitter::Splitter;
 use crate::vocabulary::Vocabulary;
 
 use super::Translator;
+use super::cache::SentenceCache;
 
 /// What computes the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct TranslatorBuilder {
     positions: Positions,
     links: LinkForm,
     flags: FlagOptions,
+    sentence_cache: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +91,7 @@ impl Default for TranslatorBuilder {
             positions: Positions::default(),
             links: LinkForm::default(),
             flags: FlagOptions::default(),
+            sentence_cache: 0,
         }
     }
 }
@@ -235,6 +238,14 @@ impl TranslatorBuilder {
         self
     }
 
+    /// Remembers translated sentences in up to this many bytes, so that those that come again cost nothing; 0, the
+    /// default, remembers none. Translations are the same either way.
+    #[must_use]
+    pub fn sentence_cache(mut self, bytes: usize) -> Self {
+        self.sentence_cache = bytes;
+        self
+    }
+
     /// Finds and loads the model.
     ///
     /// # Errors
@@ -282,6 +293,7 @@ impl TranslatorBuilder {
             links: self.links,
             flags: self.flags,
             threads,
+            cache: (self.sentence_cache > 0).then(|| SentenceCache::new(self.sentence_cache)),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Resumable jobs with a worker that needs no model: it counts and reverses the letters of each record.
 
+mod command;
 mod kill;
-
 mod worker;
 
 use std::collections::BTreeMap;

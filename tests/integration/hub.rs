@@ -1,5 +1,6 @@
 //! Models by name, against a hub on the loopback.
 
+mod command;
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,167 @@
+//! `tarjim batch` with the tiny model.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{ids, outputs, wanted_ids};
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian");
+
+fn tarjim(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tarjim"));
+    for name in ["SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX", "RUST_LOG", "TARJIM_PROGRESS"] {
+        command.env_remove(name);
+    }
+    command.env("HF_HUB_OFFLINE", "1").env("NO_COLOR", "1").args(arguments);
+    command
+}
+
+fn batch(input: &Path, output: &Path, more: &[&str]) -> Command {
+    let mut command = tarjim(&["batch", "--model", MODEL, "--threads", "1", "--beam-size", "1", "--shard-bytes", "1500"]);
+    command.arg("--input").arg(input).arg("--output").arg(output).args(more);
+    command
+}
+
+#[track_caller]
+fn run(mut command: Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    output
+}
+
+/// News of our own words; every sentence comes several times.
+fn news(folder: &Path, count: usize) -> PathBuf {
+    let sentences = ["وصل الوفد إلى العاصمة مساء الأحد.", "هل يوقع الطرفان الاتفاق؟", "ارتفعت الأسعار بنسبة 3.5 في المئة."];
+    let mut text = String::new();
+    for id in 0..count {
+        let (first, second) = (sentences[id % 3], sentences[id / 3 % 3]);
+        writeln!(text, "{{\"id\":\"r{id}\",\"text\":\"{first} {second}\",\"page\":{id}}}").unwrap();
+    }
+    let path = folder.join("news.jsonl");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn outputs_are_those_of_the_filter_with_and_without_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = news(folder.path(), 40);
+    let mut filter = tarjim(&["translate", "--model", MODEL, "--threads", "1", "--beam-size", "1"]);
+    filter.arg(&input);
+    let filtered = String::from_utf8(run(filter, 0).stdout).unwrap();
+    for cache in ["64", "0"] {
+        let output = folder.path().join(format!("cache-{cache}"));
+        run(batch(&input, &output, &["--sentence-cache", cache]), 0);
+        let parts = outputs(&output);
+        assert!(parts.len() > 2);
+        assert_eq!(parts.values().cloned().collect::<String>(), filtered, "cache {cache}");
+        let mut status = tarjim(&["batch", "status", "--json"]);
+        status.arg(&output);
+        let status: Value = serde_json::from_slice(&run(status, 0).stdout).unwrap();
+        assert_eq!((&status["records"], &status["sentences"]), (&40.into(), &80.into()));
+        let cached = status["cached_sentences"].as_u64().unwrap();
+        assert_eq!(cached, if cache == "0" { 0 } else { 77 }, "three distinct sentences among eighty");
+    }
+}
+
+#[test]
+fn other_formats_and_packed_files_go_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    fs::create_dir(&input).unwrap();
+    let lines = "وصل الوفد.\n\nهل يوقع الطرفان؟\n";
+    fs::write(input.join("a.txt.zst"), zstd::encode_all(lines.as_bytes(), 1).unwrap()).unwrap();
+    let output = folder.path().join("out");
+    run(batch(&input, &output, &[]), 0);
+    let part = fs::read_to_string(output.join("shard-00000/part.txt")).unwrap();
+    assert_eq!(part.lines().map(str::is_empty).collect::<Vec<_>>(), [false, true, false]);
+    let jsonl = folder.path().join("jsonl");
+    run(batch(&input, &jsonl, &["--output-format", "jsonl"]), 0);
+    assert_eq!(outputs(&jsonl).values().flat_map(|part| part.lines()).count(), 3);
+}
+
+#[test]
+fn exit_codes_say_what_a_scheduler_should_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (news(folder.path(), 10), folder.path().join("out"));
+    run(batch(&input, &output, &["--shard", "2/2"]), 64);
+    run(batch(&folder.path().join("none.jsonl"), &output, &[]), 66);
+    run(batch(&input, &output, &["--shard", "0/2"]), 0);
+    let refused = run(batch(&input, &output, &["--alignment", "soft"]), 65);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("hint: name a new output folder"));
+    fs::write(folder.path().join("file"), "").unwrap();
+    run(batch(&input, &folder.path().join("file"), &[]), 74);
+    let bad = folder.path().join("bad.jsonl");
+    fs::write(&bad, "{\"id\":\"r0\",\"text\":\"وصل الوفد.\"}\nnot json\n").unwrap();
+    run(batch(&bad, &folder.path().join("bad"), &[]), 1);
+    let mut status = tarjim(&["batch", "status"]);
+    status.arg(folder.path().join("bad"));
+    let shown = String::from_utf8(run(status, 0).stdout).unwrap();
+    assert!(shown.contains("2, 1 with errors") && shown.contains("bad.jsonl, byte"), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminated_worker_ends_with_75_and_the_next_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = news(folder.path(), 4000);
+    for signal in ["TERM", "USR1"] {
+        let output = folder.path().join(signal);
+        let mut child = batch(&input, &output, &["--sentence-cache", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while !output.join("shard-00001").exists() {
+            assert!(began.elapsed() < Duration::from_mins(2), "no shard was finished");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+        assert!(outputs(&output).len() < 400, "it was stopped before its end");
+        run(batch(&input, &output, &[]), 0);
+        assert_eq!(ids(&outputs(&output)), wanted_ids(4000));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn kills_at_random_moments_lose_nothing() {
+    const RECORDS: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let input = news(folder.path(), RECORDS);
+    let undisturbed = folder.path().join("undisturbed");
+    run(batch(&input, &undisturbed, &[]), 0);
+    let undisturbed = outputs(&undisturbed);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut kills, mut jobs, mut windows) = (0, 0, 0);
+    while kills < 25 {
+        let output = folder.path().join(format!("killed-{jobs}"));
+        jobs += 1;
+        loop {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let log = folder.path().join("log");
+            let mut command = batch(&input, &output, &["--sentence-cache", "0"]);
+            command.env("RUST_LOG", "tarjim::batch=debug").stderr(fs::File::create(&log).unwrap());
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(20 + (state >> 33) % 400));
+            let ended = child.try_wait().unwrap();
+            child.kill().unwrap();
+            let status = child.wait().unwrap();
+            windows += fs::read_to_string(&log).unwrap().matches("window translated").count();
+            if ended.is_some() || status.success() {
+                assert!(status.success(), "{}", fs::read_to_string(&log).unwrap());
+                break;
+            }
+            kills += 1;
+        }
+        assert!(outputs(&output) == undisturbed, "bytes differ after {kills} kills");
+    }
+    assert_eq!(ids(&undisturbed), wanted_ids(RECORDS));
+    assert!(windows >= jobs * undisturbed.len());
+}

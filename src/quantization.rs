@@ -44,7 +44,8 @@ pub struct Quantized {
 /// The model cannot be read or isn't complete; the folder holds something or cannot be written.
 pub fn quantize(model: &ModelFiles, output: &Path) -> Result<Quantized> {
     let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot write model folder `{}`: {error}", output.display())).with_source(error)
+        Error::new(ErrorKind::Io, format!("cannot write model folder `{}`: {error}", output.display()))
+            .with_source(error)
     };
     fs::create_dir_all(output).map_err(failed)?;
     if fs::read_dir(output).map_err(failed)?.next().is_some() {
@@ -82,8 +83,9 @@ pub fn quantize(model: &ModelFiles, output: &Path) -> Result<Quantized> {
             }
         }
     }
-    let bytes = safetensors::serialize(tensors, None)
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot lay out the weights: {error}")).with_source(error))?;
+    let bytes = safetensors::serialize(tensors, None).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("cannot lay out the weights: {error}")).with_source(error)
+    })?;
     for name in SETTINGS {
         if let Some(text) = model.read(name)? {
             fs::write(output.join(name), text).map_err(failed)?;

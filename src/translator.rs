@@ -195,8 +195,7 @@ impl Translator {
             .iter()
             .map(|sentence| source::plan(sentence, &self.normalizer, &self.vocabulary, self.max_pieces))
             .collect();
-        let sources: Vec<&[TokenId]> =
-            plans.iter().flat_map(Plan::parts).map(|part| part.ids.as_slice()).collect();
+        let sources: Vec<&[TokenId]> = plans.iter().flat_map(Plan::parts).map(|part| part.ids.as_slice()).collect();
         let mut hypotheses =
             workers::decode(&*self.engine, &sources, &self.search, &self.batch, self.threads).into_iter();
         let assembler = Assembler {

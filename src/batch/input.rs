@@ -37,8 +37,9 @@ impl FromStr for LineFormat {
             "lines" => Ok(LineFormat::Lines),
             "jsonl" => Ok(LineFormat::Jsonl),
             "tsv" => Ok(LineFormat::Tsv),
-            _ => Err(Error::new(ErrorKind::Usage, format!("`{name}` is not one of lines, jsonl and tsv"))
-                .with_hint("other formats have records of several lines: `tarjim translate` takes them, a file at a time")),
+            _ => Err(Error::new(ErrorKind::Usage, format!("`{name}` is not one of lines, jsonl and tsv")).with_hint(
+                "other formats have records of several lines: `tarjim translate` takes them, a file at a time",
+            )),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::format::{self, Format, ReadOptions, WriteOptions};
 use crate::translation::Document;
 
 /// Translates a window's texts: one outcome per text, in order.
-pub type Translate<'a> = dyn FnMut(&[&str]) -> Vec<Result<Document>> + 'a;
+pub(super) type Translate<'a> = dyn FnMut(&[&str]) -> Vec<Result<Document>> + 'a;
 
 /// A [`Worker`] over the crate's line formats, with any function for a translator.
 pub struct RecordWorker<'a> {
@@ -165,11 +165,10 @@ mod tests {
     #[test]
     fn every_format_gives_one_line_for_one_line() {
         let (jsonl, lines, tsv) = (LineFormat::Jsonl, LineFormat::Lines, LineFormat::Tsv);
-        assert_eq!(translate(lines, lines, &[b"one two", b"", b"x\r"]), [
-            ("ONE TWO".to_owned(), None),
-            (String::new(), None),
-            ("X".to_owned(), None)
-        ]);
+        assert_eq!(
+            translate(lines, lines, &[b"one two", b"", b"x\r"]),
+            [("ONE TWO".to_owned(), None), (String::new(), None), ("X".to_owned(), None)]
+        );
         let outputs = translate(jsonl, jsonl, &[br#"{"id":7,"text":"a","more":[1]}"#]);
         assert_eq!(outputs[0].0, r#"{"id":7,"text":"a","more":[1],"translation":"A","model":""}"#);
         assert_eq!(translate(tsv, tsv, &[b"a\tb"])[0].0, "a\tb\tA");

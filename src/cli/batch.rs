@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tarjim::alignment::LinkForm;
 use tarjim::batch::{Identity, Job, JobOptions, LineFormat, RecordWorker, Run, Slice, status};
 use tarjim::format::{Column, Offsets, ReadOptions, WriteOptions};
-use tarjim::{Error, ErrorKind, Result, Translator};
+use tarjim::{Error, Result, Translator};
 
 use super::model::{ModelArgs, SearchArgs};
 use super::{Outcome, Talk};

@@ -18,15 +18,15 @@ mod amx;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions")]
-#[expect(clippy::wildcard_imports, reason = "dozens of intrinsics")]
+#[allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions")]
-#[expect(clippy::wildcard_imports, reason = "as in `avx2`")]
+#[allow(clippy::wildcard_imports, reason = "as in `avx2`")]
 mod avx512_vnni;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions")]
-#[expect(clippy::wildcard_imports, reason = "as in `avx2`")]
+#[allow(clippy::wildcard_imports, reason = "as in `avx2`")]
 mod avx_vnni;
 mod isa;
 #[expect(clippy::inline_always, reason = "a loop must be compiled inside the function that turns its features on")]

@@ -122,7 +122,8 @@ mod tests {
     use super::*;
 
     fn shout(sentences: &[&str]) -> Vec<Result<Sentence>> {
-        let translate = |text: &&str| Sentence { source: (*text).into(), target: text.to_uppercase(), ..Sentence::default() };
+        let translate =
+            |text: &&str| Sentence { source: (*text).into(), target: text.to_uppercase(), ..Sentence::default() };
         sentences.iter().map(|text| Ok(translate(text))).collect()
     }
 

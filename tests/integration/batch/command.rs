@@ -14,7 +14,9 @@ const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian
 
 fn tarjim(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tarjim"));
-    for name in ["SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX", "RUST_LOG", "TARJIM_PROGRESS"] {
+    for name in
+        ["SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX", "RUST_LOG", "TARJIM_PROGRESS"]
+    {
         command.env_remove(name);
     }
     command.env("HF_HUB_OFFLINE", "1").env("NO_COLOR", "1").args(arguments);
@@ -22,7 +24,8 @@ fn tarjim(arguments: &[&str]) -> Command {
 }
 
 fn batch(input: &Path, output: &Path, more: &[&str]) -> Command {
-    let mut command = tarjim(&["batch", "--model", MODEL, "--threads", "1", "--beam-size", "1", "--shard-bytes", "1500"]);
+    let mut command =
+        tarjim(&["batch", "--model", MODEL, "--threads", "1", "--beam-size", "1", "--shard-bytes", "1500"]);
     command.arg("--input").arg(input).arg("--output").arg(output).args(more);
     command
 }
@@ -38,7 +41,8 @@ fn run(mut command: Command, code: i32) -> Output {
 
 /// News of our own words; every sentence comes several times.
 fn news(folder: &Path, count: usize) -> PathBuf {
-    let sentences = ["وصل الوفد إلى العاصمة مساء الأحد.", "هل يوقع الطرفان الاتفاق؟", "ارتفعت الأسعار بنسبة 3.5 في المئة."];
+    let sentences =
+        ["وصل الوفد إلى العاصمة مساء الأحد.", "هل يوقع الطرفان الاتفاق؟", "ارتفعت الأسعار بنسبة 3.5 في المئة."];
     let mut text = String::new();
     for id in 0..count {
         let (first, second) = (sentences[id % 3], sentences[id / 3 % 3]);

@@ -34,7 +34,8 @@ fn text(output: Output) -> String {
 }
 
 fn serve_tiny(server: &Server) {
-    let names = ["config.json", "generation_config.json", "source.spm", "target.spm", "vocab.json", "model.safetensors"];
+    let names =
+        ["config.json", "generation_config.json", "source.spm", "target.spm", "vocab.json", "model.safetensors"];
     let files: Vec<(&str, Vec<u8>)> =
         names.iter().map(|name| (*name, fs::read(Path::new(MODEL).join(name)).unwrap())).collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
@@ -52,9 +53,11 @@ fn a_model_is_fetched_by_name_checked_and_used_without_the_hub() {
     let offline = run(tarjim(cache.path(), &[&translate[..], &["org/tiny"]].concat()).env("HF_HUB_OFFLINE", "1"), 69);
     assert!(String::from_utf8_lossy(&offline.stderr).contains("hint: unset HF_HUB_OFFLINE"));
 
-    let fetched = text(run(tarjim(cache.path(), &["models", "fetch", "org/tiny"]).env("HF_ENDPOINT", &server.endpoint), 0));
+    let fetched =
+        text(run(tarjim(cache.path(), &["models", "fetch", "org/tiny"]).env("HF_ENDPOINT", &server.endpoint), 0));
     assert!(fetched.trim_end().ends_with(COMMIT), "{fetched}");
-    let by_id = text(run(tarjim(cache.path(), &[&translate[..], &["org/tiny"]].concat()).env("HF_HUB_OFFLINE", "1"), 0));
+    let by_id =
+        text(run(tarjim(cache.path(), &[&translate[..], &["org/tiny"]].concat()).env("HF_HUB_OFFLINE", "1"), 0));
     let by_folder = text(run(&mut tarjim(cache.path(), &[&translate[..], &[MODEL]].concat()), 0));
     assert_eq!(by_id, by_folder);
 

@@ -16,6 +16,7 @@ host=$(hostname -s)
 shards=6 records=1200
 
 stop_daemons() {
+    timeout 5 scancel --quiet --user="$(id -un)" 2>/dev/null && sleep 1 || true
     for file in "$folder"/*.pid; do
         [ -e "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
     done
@@ -90,23 +91,24 @@ task=$(squeue --noheader --states=RUNNING --nodelist=n1 --job "$job" --format=%i
 began=$SECONDS
 
 # The node dies: its daemon, the step daemons and all that runs below them.
-daemon=$(cat "$folder/slurmd.n1.pid")
-below() { for child in $(pgrep -P "$1"); do below "$child"; done; echo "$1"; }
-steps=$(pgrep -f "^slurmstepd: \[.*$job" | while read -r step; do
-    tr '\0' '\n' <"/proc/$step/environ" 2>/dev/null | grep -q '^SLURMD_NODENAME=n2$' || echo "$step"
-done)
-on_n1=$(for step in $steps; do below "$step"; done | while read -r process; do
-    tr '\0' '\n' <"/proc/$process/environ" 2>/dev/null | grep -q '^SLURMD_NODENAME=n2$' || echo "$process"
-done)
+victims=$(cat "$folder/slurmd.n1.pid")
+for process in /proc/[0-9]*; do
+    environment=$({ tr '\0' '\n' <"$process/environ"; } 2>/dev/null) || continue
+    grep -qx "SLURM_CONF=$SLURM_CONF" <<<"$environment" && grep -qx "SLURMD_NODENAME=n1" <<<"$environment" || continue
+    parent=$(awk '/^PPid:/ { print $2 }' "$process/status" 2>/dev/null) || continue
+    victims+=" ${process#/proc/}"
+    grep -aq "^slurmstepd" "/proc/$parent/cmdline" && victims+=" $parent"
+done
 # shellcheck disable=SC2086
-kill -9 $daemon $on_n1 2>/dev/null || true
+kill -9 $victims 2>/dev/null || true
 rm -f "$folder/slurmd.n1.pid"
 echo "killed node n1 under task $task"
 
 # By itself Slurm notices after SlurmdTimeout and holds the task for two minutes; an operator is quicker.
 scontrol update nodename=n1 state=down reason=killed
 slurmd -N n1
-scontrol update nodename=n1 state=resume
+# (a node that has registered already needs no word)
+scontrol update nodename=n1 state=resume 2>/dev/null || true
 for ((i = 0; i < 100; i++)); do
     squeue --noheader --job "$task" --format=%T | grep -q PENDING && break
     sleep 0.1
@@ -130,4 +132,6 @@ wait_for_end "$(submit)"
 after=$(find "$OUTPUT" -name part.jsonl -newer "$folder/starts" | wc -l)
 [ "$after" -le "$before" ] || { echo "a finished shard was written again" >&2; exit 1; }
 echo "submitted again: every shard was skipped"
+stop_daemons
+trap - EXIT
 rm -rf "$folder"

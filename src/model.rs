@@ -8,6 +8,8 @@
 
 mod bytes;
 mod config;
+#[cfg(feature = "embedded-model")]
+mod embedded;
 mod fields;
 mod files;
 mod generation;

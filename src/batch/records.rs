@@ -170,7 +170,7 @@ mod tests {
             [("ONE TWO".to_owned(), None), (String::new(), None), ("X".to_owned(), None)]
         );
         let outputs = translate(jsonl, jsonl, &[br#"{"id":7,"text":"a","more":[1]}"#]);
-        assert_eq!(outputs[0].0, r#"{"id":7,"text":"a","more":[1],"translation":"A","model":""}"#);
+        assert_eq!(outputs[0].0, r#"{"id":7,"text":"a","more":[1],"translation":"A"}"#);
         assert_eq!(translate(tsv, tsv, &[b"a\tb"])[0].0, "a\tb\tA");
         assert!(translate(lines, jsonl, &[b"a"])[0].0.contains(r#""translation":"A""#));
     }

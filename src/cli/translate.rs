@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Format of the input: text, lines, jsonl, tsv, tmx or xliff; by the file's extension unless given, else text
+    /// Format of the input: text, lines, jsonl, tsv, tmx, xliff or html; by the file's extension unless given, else text
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<Format>,
 
@@ -188,8 +188,8 @@ fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Resul
             "add `--alignment-output FILE`, or choose `--output-format interlinear`, lines or jsonl",
         );
     }
-    if output == Format::Xliff && sources.len() > 1 {
-        return usage("an XLIFF file is filled in on its own", "run the command once for each file");
+    if matches!(output, Format::Xliff | Format::Html) && sources.len() > 1 {
+        return usage("an XLIFF or HTML file is filled in on its own", "run the command once for each file");
     }
     Ok(())
 }

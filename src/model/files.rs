@@ -35,7 +35,10 @@ const MOST_BYTES: u64 = 1 << 28;
 const EMBEDDED_NAME: &str = "tarjim-ar-en";
 
 /// The default model's files.
-const EMBEDDED: &[(&str, &[u8])] = &[];
+#[cfg(feature = "embedded-model")]
+use super::embedded::FILES as EMBEDDED;
+#[cfg(not(feature = "embedded-model"))]
+static EMBEDDED: &[(&str, &[u8])] = &[];
 
 /// A model's files: a folder, a set of named files, or the model compiled into the program.
 #[derive(Clone, Debug)]

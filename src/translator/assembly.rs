@@ -193,7 +193,9 @@ pub(super) fn document(sentences: Vec<Sentence>, spans: &[Span], source: &str) -
     let mut end = 0;
     let mut placed = Vec::with_capacity(sentences.len());
     for (mut sentence, &span) in sentences.into_iter().zip(spans) {
-        text += &source[end..span.start];
+        let gap = &source[end..span.start];
+        // Arabic sentences that were written without a space between them must not run together in English.
+        text += if gap.is_empty() && !placed.is_empty() { " " } else { gap };
         end = span.end;
         sentence.source_span = span;
         sentence.target_span = Span::new(text.len(), text.len() + sentence.target.len());

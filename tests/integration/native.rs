@@ -105,9 +105,9 @@ fn forced_scores_and_attention_are_near_the_f32_engine() {
         assert_eq!(rows(&got).len(), rows(&expected).len());
         let spread = distance(scores(&expected).into_iter(), std::iter::repeat(0.0));
         let off = distance(scores(&got).into_iter(), scores(&expected).into_iter());
-        assert!(off < 0.02 * spread, "{name}: log-probabilities differ by {off} of {spread}");
+        assert!(off < 0.03 * spread, "{name}: log-probabilities differ by {off} of {spread}");
         let off = distance(rows(&got).into_iter(), rows(&expected).into_iter());
-        assert!(off < 0.01, "{name}: attention differs by {off}");
+        assert!(off < 0.02, "{name}: attention differs by {off}");
         for row in got.iter().flat_map(|f| &f.attention) {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         }
@@ -120,7 +120,13 @@ fn forcing_gives_the_bits_that_search_gave() {
         let model = Model::open(name);
         let native = model.native(None);
         let sources = model.sentences(9, model.config.vocab_size);
-        let options = SearchOptions { forced_end: None, renormalize: false, ..model.search_options(1) };
+        let options = SearchOptions {
+            forced_end: None,
+            renormalize: false,
+            // Greedy search takes the softmax after bans.
+            banned: Vec::new(),
+            ..model.search_options(1)
+        };
         let found = translate(&native, &sources, &options, &BatchOptions::default());
         let pairs: Vec<ForcedPair<'_>> = sources
             .iter()

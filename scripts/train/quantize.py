@@ -1,0 +1,65 @@
+"""The int8 form of a model folder: matrices as int8 with one scale a row, everything else as it was.
+
+quantize.py MODEL OUT
+"""
+import json
+import pathlib
+import shutil
+import sys
+
+import torch
+from safetensors.torch import load_file, save_file
+
+SMALL_FILES = ("generation_config.json", "source.spm", "target.spm", "vocab.json", "tokenizer_config.json")
+SCHEME = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "quantization_status": "compressed",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear", "Embedding"],
+            "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"},
+        }
+    },
+}
+
+
+def quantized(matrix):
+    """int8 values and row scales; an empty row keeps the scale one."""
+    scale = matrix.abs().amax(1, keepdim=True) / 127
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return (matrix / scale).round().clamp(-127, 127).to(torch.int8), scale.float()
+
+
+def restored(tensors):
+    """The tensors in f32 again, under their plain names."""
+    out = {}
+    for name, value in tensors.items():
+        if name.endswith(".weight_scale"):
+            continue
+        scale = tensors.get(name + "_scale")
+        out[name] = value.float() if scale is None else value.float() * scale
+    return out
+
+
+def main():
+    source, out = map(pathlib.Path, sys.argv[1:3])
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, value in load_file(source / "model.safetensors").items():
+        if value.ndim == 2 and name.endswith(".weight"):
+            tensors[name], tensors[name + "_scale"] = quantized(value)
+        else:
+            tensors[name] = value.float()
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)
+    config = json.loads((source / "config.json").read_text())
+    config["quantization_config"] = SCHEME
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    for name in SMALL_FILES:
+        shutil.copy(source / name, out / name)
+    print(f"{out}: {sum(f.stat().st_size for f in out.iterdir()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Training on a small budget: DATA in, RUN/last.pt (resumable) and RUN/final.pt (averaged weights) out.
+
+train.py DATA RUN MINUTES [name=value ...]
+
+The schedule follows the clock, so that the rate has come down when the time is over. A run that was stopped goes on
+with the same command; a finished one goes on with `again=1` and new MINUTES. See OPTIONS for what can be set.
+"""
+import json
+import math
+import os
+import pathlib
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import batches
+from model import Marian
+from muon import Muon
+
+OPTIONS = dict(
+    width=256, inner=768, heads=4, encoder=4, decoder=2,  # shape
+    tokens=2500, forget=0.05, dropout=0.0, smoothing=0.0, sampled=2048,  # batch and loss
+    optimiser="muon", rate=2e-3, embedding_rate=1e-3, warm=50, decay=0.4, decay_matrices=0.1, average=0.99,
+    align=0.8, align_floor=0.1, align_fade=0.3,  # guided alignment: weight at the start, at the end, share of time to fade
+    short=0.15, short_length=14, late=0.6,  # short pairs first; sources of low weight fade after `late`
+    init=1, again=0, seed=1, threads=1, steps=0, checkpoint=4.0, evaluate=12.0, dev="",
+)
+
+
+def read_options(arguments):
+    options = dict(OPTIONS)
+    for argument in arguments:
+        name, value = argument.split("=", 1)
+        options[name] = type(OPTIONS[name])(value)
+    return options
+
+
+def start_from_statistics(model, data):
+    """Embeddings from counts, and layers that let the attended source vector through to the output."""
+    size, width = model.pad, model.width
+    model.shared.weight.data[:size] = torch.from_numpy(np.load(data / "embeddings.npy"))
+    prior = torch.from_numpy(np.load(data / "prior.npy"))
+    model.final_logits_bias.data[:size] = torch.where(prior.isinf(), -20.0, prior + 4).clamp(min=-20)
+    model.final_logits_bias.data[size] = 0
+    for layer in [*model.encoder, *model.decoder]:
+        layer.self_attn.out_proj.weight.data *= 0.3
+        layer.fc2.weight.data *= 0.3
+    for layer in model.decoder:
+        turn = torch.linalg.qr(torch.randn(width, width))[0]
+        layer.encoder_attn.v_proj.weight.data = turn
+        layer.encoder_attn.out_proj.weight.data = 1.5 * turn.T
+
+
+def sampled_loss(states, expected, model, known, count, generator):
+    """Cross entropy over the batch's own pieces and a random sample, which stands for all the others."""
+    own = torch.zeros(len(model.final_logits_bias), dtype=torch.bool)
+    own[expected] = True
+    others = known[~own[known]]
+    own = own.nonzero()[:, 0]
+    chosen = others[torch.from_numpy(generator.choice(len(others), min(count, len(others)), replace=False))]
+    pieces = torch.cat([own, chosen])
+    place = torch.zeros(len(model.final_logits_bias), dtype=torch.long)
+    place[pieces] = torch.arange(len(pieces))
+    bias = model.final_logits_bias[pieces].clone()
+    bias[len(own):] += math.log(max(len(others), 1) / max(len(chosen), 1))
+    return F.cross_entropy(F.linear(states, model.shared.weight[pieces], bias), place[expected])
+
+
+def alignment_loss(look, shares, head_list):
+    """Cross entropy of where the heads look against where the links say, per linked target piece."""
+    queries, keys = look
+    q, k = queries[:, head_list].float(), keys[:, head_list].float()
+    scores = F.log_softmax(q @ k.transpose(2, 3) / math.sqrt(q.shape[-1]), -1)
+    return -(shares[:, None] * scores).sum() / (shares.sum() * len(head_list)).clamp(min=1)
+
+
+@torch.no_grad()
+def development_loss(model, files, processor, lines=160):
+    """Nats a piece on the first lines of a development set, teacher forced, over the whole vocabulary."""
+    source, target = (pathlib.Path(f).read_text(encoding="utf-8").split("\n")[:lines] for f in files)
+    total = count = 0
+    for x, y in zip(processor.encode(source), processor.encode(target)):
+        memory = model.encode(torch.tensor([x + [batches.EOS]]))
+        states, _ = model.decode(torch.tensor([[model.pad] + y]), memory)
+        logits = F.linear(states[0], model.shared.weight, model.final_logits_bias)[:, : model.pad]
+        total += F.cross_entropy(logits, torch.tensor(y + [batches.EOS]), reduction="sum").item()
+        count += len(y) + 1
+    return total / count
+
+
+def main():
+    data, run, minutes = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3])
+    o = read_options(sys.argv[4:])
+    run.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(o["threads"])
+    torch.set_flush_denormal(True)
+    torch.manual_seed(o["seed"])
+    import sentencepiece as spm
+
+    processor = spm.SentencePieceProcessor(model_file=str(data / "spm.model"))
+    pairs = batches.Pairs(data)
+    size = processor.get_piece_size()
+    model = Marian(size + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"], o["dropout"])
+    if o["init"]:
+        start_from_statistics(model, data)
+    known = torch.from_numpy(np.flatnonzero(np.isfinite(np.load(data / "prior.npy"))))
+
+    inside = [p for n, p in model.named_parameters() if p.ndim == 2 and n != "shared.weight"]
+    small = [p for p in model.parameters() if p.ndim == 1]
+    adam = [dict(params=[model.shared.weight], rate=o["embedding_rate"]), dict(params=small, rate=1e-3)]
+    optimisers = []
+    if o["optimiser"] == "muon":
+        optimisers.append(Muon([dict(params=inside, rate=o["rate"])], lr=0.0, weight_decay=o["decay_matrices"]))
+    else:
+        adam.append(dict(params=inside, rate=o["rate"]))
+    optimisers.append(torch.optim.AdamW(adam, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True))
+
+    step, visits, spent = 0, 0, 0.0
+    average = {n: v.detach().clone() for n, v in model.state_dict().items()}
+    if (run / "last.pt").exists():
+        kept = torch.load(run / "last.pt", map_location="cpu", weights_only=False)
+        model.load_state_dict(kept["model"])
+        average = kept["average"]
+        for optimiser, state in zip(optimisers, kept["optimisers"]):
+            rates = [group["rate"] for group in optimiser.param_groups]
+            optimiser.load_state_dict(state)
+            for group, rate in zip(optimiser.param_groups, rates):
+                group["rate"] = rate
+        step, visits, spent = kept["step"], kept["visits"], 0.0 if o["again"] else kept["spent"]
+
+    log = (run / "log.txt").open("a")
+
+    def say(text):
+        print(text, flush=True)
+        log.write(text + "\n")
+        log.flush()
+
+    def save(name, **more):
+        torch.save(dict(options=o, pieces=size, step=step, visits=visits, **more), run / "partial")
+        os.replace(run / "partial", run / name)
+
+    def save_all():
+        save("last.pt", model=model.state_dict(), average=average, optimisers=[x.state_dict() for x in optimisers], spent=spent)
+        save("final.pt", model=average)
+
+    def evaluate():
+        other = Marian(size + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"])
+        other.load_state_dict(average)
+        for item in filter(None, o["dev"].split(",")):
+            say(f"step {step} {item}: {development_loss(other, (item + '.ar', item + '.en'), processor):.3f} nats a piece")
+
+    begun = time.time() - spent
+
+    def progress():
+        return step / o["steps"] if o["steps"] else (time.time() - begun) / (60 * minutes)
+
+    def plan():
+        now = progress()
+        longest = o["short_length"] if now < o["short"] else o["short_length"] + 400 * (now - o["short"])
+        weights = pairs.weights
+        if now > o["late"]:
+            weights = np.where(weights >= 2, weights, weights * 0.25)
+        return weights, longest, 24000 if now < o["late"] + 0.1 else 12000
+
+    parameters = sum(p.numel() for p in model.parameters())
+    (run / "options.json").write_text(json.dumps(o, indent=1))
+    say(f"{parameters / 1e6:.1f} M parameters, {len(pairs.weights)} pairs, {size} pieces, {len(known)} of them English; step {step}")
+    generator = np.random.default_rng(o["seed"] + step)
+    mark = saved = evaluated = time.time()
+    sums, seen, shown = np.zeros(2), 0, 0
+    model.train()
+    for source, given, expected, shares, count in batches.stream(pairs, plan, o["tokens"], size, o["forget"], o["seed"] + step):
+        now = progress()
+        if now >= 1:
+            break
+        scale = min(1, (step + 1) / o["warm"], max(0.01, (1 - now) / o["decay"]))
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["rate"] * scale
+        source, given, expected, shares = map(torch.from_numpy, (source, given, expected, shares))
+        memory = model.encode(source)
+        states, looks = model.decode(given, memory)
+        real = expected >= 0
+        loss = piece_loss = sampled_loss(states[real], expected[real], model, known, o["sampled"], generator)
+        fade = max(0.0, 1 - now / o["align_fade"])
+        look = alignment_loss(looks[-1], shares, [0])
+        loss = loss + (o["align_floor"] + (o["align"] - o["align_floor"]) * fade) * look
+        if fade:  # early on every head of the last layer reads where the links say, which is what the start relies on
+            loss = loss + o["align"] * fade * alignment_loss(looks[-1], shares, list(range(1, o["heads"])))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        model.shared.weight.grad[size] = 0
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        step, visits, seen, shown = step + 1, visits + count, seen + count, shown + 1
+        sums += [piece_loss.item(), look.item()]
+        with torch.no_grad():
+            keep = min(o["average"], (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(average.values()), list(model.state_dict().values()), 1 - keep)
+        spent = time.time() - begun
+        if shown == 50 or step == 3:
+            say(f"step {step} {spent / 60:.1f} min, piece {sums[0] / shown:.3f}, attention {sums[1] / shown:.3f}, "
+                f"rate {scale:.2f}, {visits} pairs, {seen / (time.time() - mark):.0f} a second")
+            mark, seen, shown, sums = time.time(), 0, 0, np.zeros(2)
+        if time.time() - saved > 60 * o["checkpoint"]:
+            save_all()
+            saved = time.time()
+        if time.time() - evaluated > 60 * o["evaluate"]:
+            evaluate()
+            evaluated = mark = time.time()
+    save_all()
+    evaluate()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 // Tests say on stderr what they left out.
 #![allow(clippy::print_stderr)]
 
+mod align;
 mod batch;
 mod candle;
 mod cli;

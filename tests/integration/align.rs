@@ -1,0 +1,141 @@
+//! `tarjim align` and `tarjim score` from outside, on the tiny model.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use assert_fs::TempDir;
+use serde_json::Value;
+use tarjim::alignment::{lines, marian, pharaoh};
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny-marian");
+const SOURCE: &str = "وصل الوفد يوم 12.3.2024.\nلم يعلق المتحدث\n";
+const TARGET: &str = "The delegation arrived on 12.3.2024.\nThe spokesman commented\n";
+
+fn tarjim(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tarjim"));
+    for name in ["TARJIM_MODEL", "TARJIM_THREADS", "TARJIM_ENGINE", "TARJIM_KERNEL", "TARJIM_PROGRESS", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command.env("HF_HUB_OFFLINE", "1").env("NO_COLOR", "1");
+    let (name, rest) = arguments.split_first().unwrap();
+    command.arg(name).args(["--model", MODEL]).args(rest).output().unwrap()
+}
+
+#[track_caller]
+fn lines_of(output: &Output) -> Vec<String> {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    String::from_utf8(output.stdout.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// A folder with `source` and `target`, and the paths of both.
+fn files(source: &str, target: &str) -> (TempDir, String, String) {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path: PathBuf = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (source, target) = (write("source", source), write("target", target));
+    (folder, source, target)
+}
+
+#[test]
+fn pharaoh_lines_stay_inside_the_words() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    let found = lines_of(&tarjim(&["align", &source, &target]));
+    assert_eq!(found.len(), 2);
+    for (line, (source_words, target_words)) in found.iter().zip([(5, 6), (3, 3)]) {
+        pharaoh::check(&pharaoh::parse(line).unwrap(), source_words, target_words).unwrap();
+    }
+    assert!(found[0].split(' ').any(|link| link == "3-4"), "the date links to itself: {}", found[0]);
+}
+
+#[test]
+fn forms_of_output_agree() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    let run = |form: &str| lines_of(&tarjim(&["align", &source, &target, "--output-format", form]));
+    let plain = run("pharaoh");
+    for (at, line) in run("inline").iter().enumerate() {
+        let (text, pairs) = marian::parse_inline(line).unwrap();
+        assert_eq!(text, TARGET.lines().nth(at).unwrap());
+        assert_eq!(pharaoh::print_pairs(pairs), plain[at]);
+    }
+    for (at, line) in run("soft").iter().enumerate() {
+        assert_eq!(marian::parse_soft(line).unwrap().targets(), [6, 3][at]);
+    }
+    let tokens = run("fast-align");
+    assert_eq!(lines::parse(&tokens[0]).unwrap().1, "The delegation arrived on 12.3.2024 .");
+    for (at, line) in run("jsonl").iter().enumerate() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let sentence = &record["sentences"][0];
+        assert_eq!(sentence["target"], TARGET.lines().nth(at).unwrap());
+        let pairs = sentence["alignment"].as_array().unwrap();
+        let index = |value: &Value| value.as_u64().unwrap() as usize;
+        assert_eq!(pharaoh::print_pairs(pairs.iter().map(|pair| (index(&pair[0]), index(&pair[1])))), plain[at]);
+        if at == 1 {
+            assert!(sentence["flags"].as_array().unwrap().contains(&Value::from("negation-lost")));
+        }
+    }
+    assert_eq!(tarjim(&["align", &source, &target, "--strict"]).status.code(), Some(65));
+    let tsv = SOURCE.lines().zip(TARGET.lines()).map(|(left, right)| format!("{left}\t{right}\n")).collect::<String>();
+    let (_folder, table, _) = files(&tsv, "");
+    assert_eq!(lines_of(&tarjim(&["align", &table])), plain, "a table is read as two files are");
+}
+
+#[test]
+fn pretokenized_words_are_what_stands_between_spaces() {
+    let (_folder, source, target) = files("وصل الوفد يوم 12.3.2024 .\n", "The delegation arrived on 12.3.2024 .\n");
+    let found = lines_of(&tarjim(&["align", &source, &target, "--pretokenized"]));
+    assert!(found[0].ends_with("3-4 4-5"), "{}", found[0]);
+}
+
+#[test]
+fn reverse_links_are_joined() {
+    let (folder, source, target) = files(SOURCE, TARGET);
+    let reverse = folder.path().join("reverse");
+    std::fs::write(&reverse, "0-0 3-4\n\n").unwrap();
+    let run = |how: &str| {
+        lines_of(&tarjim(&["align", &source, &target, "--reverse", reverse.to_str().unwrap(), "--symmetrization", how]))
+    };
+    assert_eq!(run("intersection"), ["3-4", ""]);
+    assert!(run("union")[0].starts_with("0-0 "));
+    std::fs::write(&reverse, "0-0\n").unwrap();
+    let output = tarjim(&["align", &source, &target, "--reverse", reverse.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(65));
+}
+
+#[test]
+fn files_that_do_not_match_are_refused() {
+    let (_folder, source, target) = files(SOURCE, "one line\n");
+    let output = tarjim(&["align", &source, &target]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(65), "{stderr}");
+    assert!(stderr.contains("ends after 1 lines"), "{stderr}");
+    let (_folder, table, _) = files("no tab here\nأ\ta\n", "");
+    let output = tarjim(&["align", &table]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 2, "a bad pair keeps its line");
+    let (_folder, source, target) = files("أ\n", "a\n");
+    assert_eq!(tarjim(&["align", &source, &target, "--input-format", "tsv"]).status.code(), Some(64));
+    assert_eq!(tarjim(&["align", &source, "/nowhere"]).status.code(), Some(66));
+}
+
+#[test]
+fn a_pair_scores_the_same_alone_and_in_company() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    let together = lines_of(&tarjim(&["score", &source, &target]));
+    for (at, line) in together.iter().enumerate() {
+        let (left, right) = (SOURCE.lines().nth(at).unwrap(), TARGET.lines().nth(at).unwrap());
+        let (_folder, source, target) = files(left, right);
+        assert_eq!(&lines_of(&tarjim(&["score", &source, &target]))[0], line);
+        let fields: Vec<f32> = line.split('\t').map(|field| field.parse().unwrap()).collect();
+        assert!((fields[0] / (fields[2] + 1.0) - fields[1]).abs() < 1e-3, "{line}");
+    }
+    let records = lines_of(&tarjim(&["score", &source, &target, "--output-format", "jsonl"]));
+    let record: Value = serde_json::from_str(&records[0]).unwrap();
+    let pieces = record["piece_log_probs"].as_array().unwrap();
+    let sum: f64 =
+        pieces.iter().map(|value| value.as_f64().unwrap()).sum::<f64>() + record["end_log_prob"].as_f64().unwrap();
+    assert!((sum - record["log_prob"].as_f64().unwrap()).abs() < 1e-3);
+}

@@ -78,7 +78,9 @@ fn forms_of_output_agree() {
         }
     }
     assert_eq!(tarjim(&["align", &source, &target, "--strict"]).status.code(), Some(65));
-    let tsv = SOURCE.lines().zip(TARGET.lines()).map(|(left, right)| format!("{left}\t{right}\n")).collect::<String>();
+    let rows: Vec<String> =
+        SOURCE.lines().zip(TARGET.lines()).map(|(left, right)| format!("{left}\t{right}")).collect();
+    let tsv = rows.join("\n") + "\n";
     let (_folder, table, _) = files(&tsv, "");
     assert_eq!(lines_of(&tarjim(&["align", &table])), plain, "a table is read as two files are");
 }
@@ -94,12 +96,12 @@ fn pretokenized_words_are_what_stands_between_spaces() {
 fn reverse_links_are_joined() {
     let (folder, source, target) = files(SOURCE, TARGET);
     let reverse = folder.path().join("reverse");
-    std::fs::write(&reverse, "0-0 3-4\n\n").unwrap();
+    std::fs::write(&reverse, "2-0 3-4\n\n").unwrap();
     let run = |how: &str| {
         lines_of(&tarjim(&["align", &source, &target, "--reverse", reverse.to_str().unwrap(), "--symmetrization", how]))
     };
     assert_eq!(run("intersection"), ["3-4", ""]);
-    assert!(run("union")[0].starts_with("0-0 "));
+    assert!(run("union")[0].contains("2-0 "));
     std::fs::write(&reverse, "0-0\n").unwrap();
     let output = tarjim(&["align", &source, &target, "--reverse", reverse.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(65));
@@ -115,7 +117,7 @@ fn files_that_do_not_match_are_refused() {
     let (_folder, table, _) = files("no tab here\nأ\ta\n", "");
     let output = tarjim(&["align", &table]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 2, "a bad pair keeps its line");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2, "a bad pair keeps its line");
     let (_folder, source, target) = files("أ\n", "a\n");
     assert_eq!(tarjim(&["align", &source, &target, "--input-format", "tsv"]).status.code(), Some(64));
     assert_eq!(tarjim(&["align", &source, "/nowhere"]).status.code(), Some(66));

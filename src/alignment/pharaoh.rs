@@ -17,7 +17,7 @@ pub fn print(links: &[Link]) -> String {
     print_pairs(links.iter().map(|link| (link.source, link.target)))
 }
 
-/// Writes pairs as [`print`] does; a pair given twice is written once.
+/// Writes pairs as [`print`](print()) does; a pair given twice is written once.
 pub fn print_pairs(pairs: impl IntoIterator<Item = Pair>) -> String {
     let mut line = String::new();
     for (source, target) in pairs.into_iter().collect::<BTreeSet<Pair>>() {

@@ -31,7 +31,7 @@ pub use job::{Job, JobOptions};
 pub use manifest::{Identity, JobManifest, ShardManifest};
 pub use plan::Shard;
 pub use progress::Progress;
-pub use records::RecordWorker;
+pub use records::{RecordWorker, Translate};
 pub use run::{Output, Run, Summary, Worker};
 pub use slice::Slice;
 pub use status::{Status, status};

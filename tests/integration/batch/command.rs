@@ -115,7 +115,7 @@ fn exit_codes_say_what_a_scheduler_should_do() {
 #[test]
 fn a_terminated_worker_ends_with_75_and_the_next_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let input = news(folder.path(), 4000);
+    let input = news(folder.path(), 2000);
     for signal in ["TERM", "USR1"] {
         let output = folder.path().join(signal);
         let mut child = batch(&input, &output, &["--sentence-cache", "0"]).stderr(Stdio::null()).spawn().unwrap();
@@ -127,16 +127,16 @@ fn a_terminated_worker_ends_with_75_and_the_next_goes_on() {
         let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         assert_eq!(child.wait().unwrap().code(), Some(75));
-        assert!(outputs(&output).len() < 400, "it was stopped before its end");
+        assert!(outputs(&output).len() < 200, "it was stopped before its end");
         run(batch(&input, &output, &[]), 0);
-        assert_eq!(ids(&outputs(&output)), wanted_ids(4000));
+        assert_eq!(ids(&outputs(&output)), wanted_ids(2000));
     }
 }
 
 #[cfg(unix)]
 #[test]
 fn kills_at_random_moments_lose_nothing() {
-    const RECORDS: usize = 200;
+    const RECORDS: usize = 100;
     let folder = tempfile::tempdir().unwrap();
     let input = news(folder.path(), RECORDS);
     let undisturbed = folder.path().join("undisturbed");
@@ -147,13 +147,14 @@ fn kills_at_random_moments_lose_nothing() {
     while kills < 25 {
         let output = folder.path().join(format!("killed-{jobs}"));
         jobs += 1;
-        loop {
+        // On a machine that is busy every start is slow: each is given more time than the one before.
+        for start in 0.. {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let log = folder.path().join("log");
             let mut command = batch(&input, &output, &["--sentence-cache", "0"]);
             command.env("RUST_LOG", "tarjim::batch=debug").stderr(fs::File::create(&log).unwrap());
             let mut child = command.spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(20 + (state >> 33) % 400));
+            std::thread::sleep(Duration::from_millis(20 + 10 * start + (state >> 33) % 300));
             let ended = child.try_wait().unwrap();
             child.kill().unwrap();
             let status = child.wait().unwrap();

@@ -77,11 +77,12 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
     while kills < 100 {
         let output = folder.path().join(format!("killed-{jobs}"));
         jobs += 1;
-        loop {
+        // On a machine that is busy every start is slow: each is given more time than the one before.
+        for start in 0.. {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            let patience = Duration::from_micros(2_000 + state % 150_000);
+            let patience = Duration::from_micros(2_000 + start * 1_000 + state % 150_000);
             match run_and_kill(worker(&input, &output).env(LOG, &log), patience) {
                 Some(status) => {
                     assert!(status.success(), "a worker after {kills} kills: {status}");

@@ -11,7 +11,7 @@ use crate::format::{self, Format, ReadOptions, WriteOptions};
 use crate::translation::Document;
 
 /// Translates a window's texts: one outcome per text, in order.
-pub(super) type Translate<'a> = dyn FnMut(&[&str]) -> Vec<Result<Document>> + 'a;
+pub type Translate<'a> = dyn FnMut(&[&str]) -> Vec<Result<Document>> + 'a;
 
 /// A [`Worker`] over the crate's line formats, with any function for a translator.
 pub struct RecordWorker<'a> {

@@ -161,6 +161,8 @@ def kill_driver(run):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tarjim", type=pathlib.Path, default=ROOT / "target/debug/tarjim")
+    parser.add_argument("--kill", nargs="*", choices=["executor", "translator", "driver"],
+                        default=["executor", "translator", "driver"], help="what to kill, each in a run of its own")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and outputs")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tarjim-spark-"))
@@ -179,8 +181,9 @@ def main():
 
     wanted = None
     try:
-        for name, disturb in [("undisturbed", None), ("executor", kill_executor), ("translator", kill_translator),
-                              ("driver", kill_driver)]:
+        killers = {"executor": kill_executor, "translator": kill_translator, "driver": kill_driver}
+        for name in ["undisturbed", *arguments.kill]:
+            disturb = killers.get(name)
             began = time.monotonic()
             run = Run(folder, name, arguments.tarjim.resolve())
             run.start()
@@ -198,6 +201,8 @@ def main():
     except Failure as failure:
         sys.exit(f"{name}: {failure}")
     finally:
+        for pid in processes(run.mark):
+            os.kill(pid, signal.SIGKILL)
         for leftover in set(work.glob("app-*")) - before:
             shutil.rmtree(leftover, ignore_errors=True)
     if not arguments.keep:

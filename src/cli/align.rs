@@ -12,7 +12,7 @@ use tarjim::translation::{Document, Sentence};
 use tarjim::{Error, ErrorKind, Result};
 
 use super::model::ModelArgs;
-use super::pairs::{Pair, PairArgs};
+use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::translate::Units;
 use super::{Outcome, Talk};
@@ -89,9 +89,6 @@ enum OutputForm {
     FastAlign,
 }
 
-/// Pairs that are aligned together.
-const WINDOW: usize = 500;
-
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut pairs = args.pairs.open()?;
@@ -109,21 +106,11 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut report = args.report.as_ref().map(|_| Document::default());
     let (mut flagged, mut number) = (0_usize, 0_u64);
     loop {
-        let mut window: Vec<Pair> = Vec::new();
-        while window.len() < WINDOW
-            && let Some(pair) = pairs.next_pair()?
-        {
-            window.push(pair);
-        }
+        let window = pairs.next_window()?;
         if window.is_empty() {
             break;
         }
-        let sides: Vec<(&str, &str)> = window
-            .iter()
-            .filter_map(|pair| pair.sides.as_ref().ok())
-            .map(|(source, target)| (source.as_str(), target.as_str()))
-            .collect();
-        let mut aligned = aligner.align(&sides)?.into_iter();
+        let mut aligned = aligner.align(&sides(&window))?.into_iter();
         let mut counts = Counts::default();
         for pair in &window {
             number += 1;

@@ -51,6 +51,15 @@ pub(crate) struct Pair {
     pub(crate) sides: Result<(String, String)>,
 }
 
+/// Pairs that are forced through a model together.
+const WINDOW: usize = 500;
+
+/// The two sides of the pairs that can be had, in order.
+pub(crate) fn sides(window: &[Pair]) -> Vec<(&str, &str)> {
+    let readable = window.iter().filter_map(|pair| pair.sides.as_ref().ok());
+    readable.map(|(source, target)| (source.as_str(), target.as_str())).collect()
+}
+
 /// Reads pairs one after the other.
 pub(crate) struct Pairs {
     source: Box<dyn RecordReader>,
@@ -107,11 +116,22 @@ fn reader(format: Format, path: &Path) -> Result<Box<dyn RecordReader>> {
 }
 
 impl Pairs {
+    /// The next pairs, as many as are worked on together; none at the end of the input.
+    pub(crate) fn next_window(&mut self) -> Result<Vec<Pair>> {
+        let mut window = Vec::new();
+        while window.len() < WINDOW
+            && let Some(pair) = self.next_pair()?
+        {
+            window.push(pair);
+        }
+        Ok(window)
+    }
+
     /// The next pair; `None` at the end.
     ///
     /// # Errors
     /// Reading fails, or one of two files ends before the other: then nothing after that would be a pair.
-    pub(crate) fn next_pair(&mut self) -> Result<Option<Pair>> {
+    fn next_pair(&mut self) -> Result<Option<Pair>> {
         let source = self.source.next_record()?;
         self.number += 1;
         match &mut self.input {

@@ -9,7 +9,7 @@ use tarjim::alignment::forced::ForcedSentence;
 use tarjim::{Error, ErrorKind, Result};
 
 use super::model::ModelArgs;
-use super::pairs::{Pair, PairArgs};
+use super::pairs::{PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::{Outcome, Talk};
 
@@ -44,9 +44,6 @@ enum OutputForm {
     Jsonl,
 }
 
-/// Pairs that are scored together.
-const WINDOW: usize = 500;
-
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut pairs = args.pairs.open()?;
@@ -55,21 +52,11 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut sink = BufWriter::new(super::translate::sink(args.output.as_deref())?);
     let mut progress = Progress::start(talk, None);
     loop {
-        let mut window: Vec<Pair> = Vec::new();
-        while window.len() < WINDOW
-            && let Some(pair) = pairs.next_pair()?
-        {
-            window.push(pair);
-        }
+        let window = pairs.next_window()?;
         if window.is_empty() {
             break;
         }
-        let sides: Vec<(&str, &str)> = window
-            .iter()
-            .filter_map(|pair| pair.sides.as_ref().ok())
-            .map(|(source, target)| (source.as_str(), target.as_str()))
-            .collect();
-        let mut scored = aligner.score(&sides)?.into_iter();
+        let mut scored = aligner.score(&sides(&window))?.into_iter();
         let mut counts = Counts::default();
         for pair in &window {
             let outcome = match &pair.sides {

@@ -20,7 +20,8 @@ reference.safetensors (f32)
     "logits.I"    [target pieces, vocabulary]        logits with the greedy tokens forced
     "attention.I" [target pieces, source pieces]     cross-attention of the last decoder layer, head 0
 
-tests/data/torch holds the same tensors as a zip checkpoint, as a pickle stream and as safetensors.
+tests/data/torch holds the same tensors as a zip checkpoint, as a pickle stream and as safetensors, and the tiny model
+both ways.
 """
 
 import argparse
@@ -264,6 +265,11 @@ def torch_files():
     torch.save(tensors, folder / "protocol4.bin", pickle_protocol=4)
     save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, folder / "expected.safetensors")
     torch.save({"answer": 42}, folder / "no_tensors.bin")
+
+    # A whole model as older hubs hold it: tied embeddings under every name they have.
+    whole = MarianMTModel.from_pretrained(DATA / "tiny-marian").state_dict()
+    torch.save(whole, folder / "tiny_marian_zip.bin")
+    torch.save(whole, folder / "tiny_marian_stream.bin", _use_new_zipfile_serialization=False)
 
     class Hostile:
         def __reduce__(self):

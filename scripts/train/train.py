@@ -25,7 +25,7 @@ OPTIONS = dict(
     tokens=2500, forget=0.05, dropout=0.0, smoothing=0.0, sampled=2048,  # batch and loss
     optimiser="muon", rate=2e-3, embedding_rate=1e-3, warm=50, decay=0.4, decay_matrices=0.1, average=0.99,
     align=0.8, align_floor=0.1, align_fade=0.3,  # guided alignment: weight at the start, at the end, share of time to fade
-    short=0.15, short_length=14, late=0.6,  # short pairs first; sources of low weight fade after `late`
+    short=0.15, short_length=14, late=0.6, heavy=2.0,  # short pairs first; pairs lighter than `heavy` fade after `late`
     init=1, again=0, seed=1, threads=1, steps=0, checkpoint=4.0, evaluate=12.0, dev="",
 )
 
@@ -123,7 +123,7 @@ def main():
     if (run / "last.pt").exists():
         kept = torch.load(run / "last.pt", map_location="cpu", weights_only=False)
         model.load_state_dict(kept["model"])
-        average = kept["average"]
+        average = {n: kept["average"][n] for n in average}
         for optimiser, state in zip(optimisers, kept["optimisers"]):
             rates = [group["rate"] for group in optimiser.param_groups]
             optimiser.load_state_dict(state)
@@ -162,7 +162,7 @@ def main():
         longest = o["short_length"] if now < o["short"] else o["short_length"] + 400 * (now - o["short"])
         weights = pairs.weights
         if now > o["late"]:
-            weights = np.where(weights >= 2, weights, weights * 0.25)
+            weights = np.where(weights >= o["heavy"], weights, weights * 0.25)
         return weights, longest, 24000 if now < o["late"] + 0.1 else 12000
 
     parameters = sum(p.numel() for p in model.parameters())

@@ -171,6 +171,20 @@ fn both_engines_load_the_same_model() {
 }
 
 #[test]
+fn checkpoints_of_torch_translate_as_safetensors_do() {
+    let expected = translate(&["--beam-size", "2"], ARTICLE.as_bytes());
+    assert_succeeds(&expected);
+    for checkpoint in ["tiny_marian_zip.bin", "tiny_marian_stream.bin"] {
+        let directory = changed_model("model.safetensors", |_| None);
+        let bytes = std::fs::read(Path::new("tests/data/torch").join(checkpoint)).unwrap();
+        std::fs::write(directory.path().join("pytorch_model.bin"), bytes).unwrap();
+        let output = translate_with(directory.path(), &["--beam-size", "2"], ARTICLE.as_bytes());
+        assert_succeeds(&output);
+        assert_eq!(text(&output.stdout), text(&expected.stdout), "{checkpoint}");
+    }
+}
+
+#[test]
 fn links_go_to_a_file_a_line_for_each_sentence() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("links");

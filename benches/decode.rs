@@ -88,7 +88,12 @@ fn main() -> AnyResult<()> {
     let config = files.config()?;
     let kernel = arguments.text("kernel").map(str::parse).transpose()?;
     let weights = files.weights()?;
-    let engine = NativeEngine::load(&config, &weights, &EngineOptions::default(), &NativeOptions { kernel })?;
+    let engine = NativeEngine::load(
+        &config,
+        &weights,
+        &EngineOptions::default(),
+        &NativeOptions { kernel, timings: std::env::var_os("TARJIM_TIMING").is_some() },
+    )?;
     drop(weights);
     let loaded = begin.elapsed().as_secs_f64();
     let load_processor = processor_time().unwrap_or(f64::NAN);

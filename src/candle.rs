@@ -50,6 +50,8 @@ pub struct CandleEngine {
     output: Tensor,
     /// `[vocabulary]`.
     output_bias: Tensor,
+    /// Pieces that steps never offer.
+    suppressed: Vec<TokenId>,
 }
 
 impl CandleEngine {
@@ -86,6 +88,12 @@ impl CandleEngine {
             decoder: Decoder::new(&graph, target, &weights, alignment_layer, alignment_head)?,
             output: output.t()?,
             output_bias: graph.vector(&weights.output_bias)?,
+            suppressed: options
+                .suppressed
+                .iter()
+                .copied()
+                .filter(|&id| (id as usize) < config.decoder_vocab_size)
+                .collect(),
             device,
         })
     }

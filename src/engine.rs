@@ -52,11 +52,12 @@ pub struct StepRow<'a> {
 /// What a step says about one row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowScores {
-    /// The best next tokens with their logits, best first; equal logits go by the smaller id.
+    /// The best next tokens with their logits, best first; equal logits go by the smaller id. Fewer than asked for
+    /// where the model has no more that it may produce.
     pub top: Vec<(TokenId, f32)>,
-    /// The logits of the row's probes, in their order.
+    /// The logits of the row's probes, in their order; -∞ for pieces that are never produced.
     pub probes: Vec<f32>,
-    /// `ln Σ exp(logit)` over the whole vocabulary: a token's log-probability is its logit less this.
+    /// `ln Σ exp(logit)` over all pieces that may be produced: a token's log-probability is its logit less this.
     pub log_sum_exp: f32,
     /// The alignment head's attention over the source pieces, `</s>` included: sums to 1.
     pub attention: Vec<f32>,
@@ -95,6 +96,11 @@ pub trait Engine: Send + Sync {
 
     /// Scores given translations: every position in one pass where the engine can, with the alignment head's rows.
     fn force(&self, pairs: &[ForcedPair<'_>]) -> Result<Vec<Forced>>;
+
+    /// A table of the time spent on each operation since the model was loaded, where the engine keeps one.
+    fn timings(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The sentences one thread has in flight.

@@ -12,6 +12,7 @@
 //! sentences translated.
 
 mod cache;
+mod columns;
 mod embedding;
 mod graph;
 mod kernel;
@@ -25,6 +26,7 @@ mod workspace;
 use std::sync::{Arc, Mutex};
 
 use self::cache::PageArena;
+use self::columns::Columns;
 use self::embedding::{Embedding, PositionTable};
 use self::graph::Packer;
 pub use self::kernel::Kernel;
@@ -45,6 +47,8 @@ const FORCED_TOGETHER: usize = 256;
 pub struct NativeOptions {
     /// The kernel to use; `None` is the fastest this machine has.
     pub kernel: Option<Kernel>,
+    /// Keep account of the time by operation: see [`NativeEngine::timings`].
+    pub timings: bool,
 }
 
 /// A Marian model in 8-bit integers.
@@ -82,18 +86,24 @@ impl NativeEngine {
         let alignment = config.alignment_head(options)?;
         let weights = MarianWeights::new(config, weights)?;
         let packer = Packer { config, machine: machine.as_ref(), epsilon: options.positions.layer_norm_epsilon() };
-        let output = packer.output(weights.output(), &weights.output_bias)?;
-        let none = |matrix: &Matrix<'_>| vec![0.0; matrix.rows()];
+        let width = machine.panel_width();
+        let columns = Arc::new(Columns::new(config.decoder_vocab_size, &options.suppressed, width));
+        let output = packer.output(weights.output(), &weights.output_bias, &columns)?;
+        let table = |matrix: &Matrix<'_>| {
+            let columns = Columns::new(matrix.rows(), &[], width);
+            Ok((packer.output(matrix, &vec![0.0; matrix.rows()], &columns)?, Arc::new(columns)))
+        };
         let target_table = match &weights.output {
-            None => Arc::clone(&output),
-            Some(_) => packer.output(weights.target_embedding(), &none(weights.target_embedding()))?,
+            None => (Arc::clone(&output), Arc::clone(&columns)),
+            Some(_) => table(weights.target_embedding())?,
         };
         let source_table = match &weights.target_embedding {
-            None => Arc::clone(&target_table),
-            Some(_) => packer.output(&weights.source_embedding, &none(&weights.source_embedding))?,
+            None => target_table.clone(),
+            Some(_) => table(&weights.source_embedding)?,
         };
-        let embedding = |table, learned: Option<&Matrix<'_>>, norm: Option<_>| Embedding {
+        let embedding = |(table, columns), learned: Option<&Matrix<'_>>, norm: Option<_>| Embedding {
             table,
+            columns,
             scale: if config.scale_embedding { (config.d_model as f32).sqrt() } else { 1.0 },
             positions: match learned {
                 Some(learned) => PositionTable::learned(&learned.to_f32(), config.d_model),
@@ -109,8 +119,8 @@ impl NativeEngine {
         Ok(NativeEngine {
             kernel,
             dimensions: config.dimensions(),
-            model: Transformer { machine, width: config.d_model, source, target, layers, output, alignment },
-            timings: std::env::var_os("TARJIM_TIMING").is_some_and(|value| value != "0").then(Mutex::default),
+            model: Transformer { machine, width: config.d_model, source, target, layers, output, columns, alignment },
+            timings: native.timings.then(Mutex::default),
         })
     }
 
@@ -119,7 +129,7 @@ impl NativeEngine {
         self.kernel
     }
 
-    /// Time by operation of all sessions that have ended, if `TARJIM_TIMING` was set when the model was loaded.
+    /// Time by operation of all sessions that have ended, if the model was loaded with [`NativeOptions::timings`].
     pub fn timings(&self) -> Option<Timings> {
         let timings = self.timings.as_ref()?;
         Some(timings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
@@ -196,9 +206,11 @@ impl NativeEngine {
         if !targets.is_empty() {
             self.model.decode(&sequences, arena, &mut attention, work);
         }
-        let mut rankings: Vec<Ranking> = targets.iter().map(|&target| Ranking::new(0, &[target])).collect();
+        let Transformer { machine, output, columns, .. } = &self.model;
+        let mut rankings: Vec<Ranking> =
+            targets.iter().map(|&target| Ranking::new(0, vec![columns.of(target)])).collect();
         if !targets.is_empty() {
-            self.model.machine.rank(&work.input, &self.model.output, &mut rankings, &mut work.sums);
+            machine.rank(&work.input, output, output.padded_columns(), &mut rankings, &mut work.sums);
         }
         for pages in memories.iter().chain(&pages) {
             arena.release(pages);
@@ -229,6 +241,10 @@ impl Engine for NativeEngine {
 
     fn session(&self) -> Box<dyn Session + '_> {
         Box::new(NativeSession::new(self))
+    }
+
+    fn timings(&self) -> Option<String> {
+        NativeEngine::timings(self).map(|timings| timings.to_string())
     }
 
     fn force(&self, pairs: &[ForcedPair<'_>]) -> Result<Vec<Forced>> {

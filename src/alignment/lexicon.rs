@@ -16,9 +16,13 @@
 //! sources 1
 //! ملكة<TAB>80<TAB>79<TAB>1:77 0:2           the same, then `target:links` by the target's line
 //! ```
+//!
+//! Both lists are in the order of their stems' bytes: a word is looked up in the text itself, so that reading the
+//! lexicon costs a start of the command next to nothing.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::io::Read;
+use std::iter;
 use std::sync::OnceLock;
 
 use super::Matrix;
@@ -58,12 +62,9 @@ const MOST_SUPPORT: f32 = 1.2;
 #[derive(Debug)]
 pub struct Lexicon {
     weights: Weights,
-    sources: HashMap<Box<str>, Translations>,
-    targets: HashMap<Box<str>, (u32, Count)>,
+    sources: Listing,
+    targets: Listing,
 }
-
-/// A source word's count, and its target words with the number of their links.
-type Translations = (Count, Vec<(u32, u32)>);
 
 /// How often a word was seen, and how often with a link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,7 +99,7 @@ impl Lexicon {
     pub fn builtin() -> Option<&'static Lexicon> {
         static LEXICON: OnceLock<Option<Lexicon>> = OnceLock::new();
         // A file of our own that can't be read is found by the tests, not by users.
-        LEXICON.get_or_init(|| Lexicon::parse(BUILTIN).ok()).as_ref()
+        LEXICON.get_or_init(|| Lexicon::read(BUILTIN).ok()).as_ref()
     }
 
     /// Reads `lexicon.zst`.
@@ -106,51 +107,55 @@ impl Lexicon {
     /// # Errors
     /// [`ErrorKind::Model`] naming the line, when it is not what it should be.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let broken = |what: String| Error::new(ErrorKind::Model, format!("`lexicon.zst`: {what}"));
+        let lexicon = Lexicon::read(bytes)?;
+        lexicon.check().map_err(|(line, what)| broken(&format!("line {line}: {what}")))?;
+        Ok(lexicon)
+    }
+
+    /// Finds the lists without reading their lines.
+    fn read(bytes: &[u8]) -> Result<Self> {
         let mut text = String::new();
         zstd::Decoder::new(bytes)
             .and_then(|decoder| decoder.take(LONGEST).read_to_string(&mut text))
-            .map_err(|error| broken(error.to_string()))?;
-        Lexicon::parse_text(&text).map_err(|(line, what)| broken(format!("line {line}: {what}")))
+            .map_err(|error| broken(&error.to_string()))?;
+        Lexicon::split(&text).map_err(|(line, what)| broken(&format!("line {line}: {what}")))
     }
 
-    fn parse_text(text: &str) -> Result<Self, (usize, String)> {
-        let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
-        let mut next = |what: &str| lines.next().ok_or_else(|| (0, format!("ends before {what}")));
-        let (at, line) = next("the first line")?;
-        if line != "tarjim lexicon 1" {
-            return Err((at, "expected `tarjim lexicon 1`".to_owned()));
+    fn split(text: &str) -> Result<Self, (usize, String)> {
+        let missing = |at: usize, what: &str| (at, format!("expected {what}"));
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        if first != "tarjim lexicon 1" {
+            return Err(missing(1, "`tarjim lexicon 1`"));
         }
-        let (at, line) = next("the weights")?;
-        let weights = Weights::parse(line).map_err(|what| (at, what))?;
-        let (at, line) = next("the targets")?;
-        let target_count = headed(line, "targets").ok_or((at, "expected `targets` and a number".to_owned()))?;
-        let mut targets = HashMap::new();
-        for id in 0..target_count {
-            let (at, line) = next("the last target")?;
-            let mut fields = line.split('\t');
-            let (stem, count) = counted(&mut fields).ok_or((at, "expected a stem and two numbers".to_owned()))?;
-            targets.insert(stem.into(), (id, count));
-        }
-        let (at, line) = next("the sources")?;
-        let source_count = headed(line, "sources").ok_or((at, "expected `sources` and a number".to_owned()))?;
-        let mut sources = HashMap::new();
-        for _ in 0..source_count {
-            let (at, line) = next("the last source")?;
-            let mut fields = line.split('\t');
-            let (stem, count) = counted(&mut fields).ok_or((at, "expected a stem and two numbers".to_owned()))?;
-            let mut links = Vec::new();
-            for link in fields.next().unwrap_or("").split_whitespace() {
-                let link = link.split_once(':').and_then(|(id, n)| Some((id.parse().ok()?, n.parse().ok()?)));
-                match link {
-                    Some((id, links_seen)) if id < target_count => links.push((id, links_seen)),
-                    _ => return Err((at, "expected `target:links` of a target above".to_owned())),
+        let (line, rest) = rest.split_once('\n').ok_or_else(|| missing(2, "the weights"))?;
+        let weights = Weights::parse(line).map_err(|what| (2, what))?;
+        let (targets, rest) = Listing::take(rest, "targets", 3)?;
+        let (sources, _) = Listing::take(rest, "sources", 4 + targets.len())?;
+        Ok(Lexicon { weights, sources, targets })
+    }
+
+    /// What is wrong with the lists, and in which line.
+    fn check(&self) -> Result<(), (usize, String)> {
+        let first_target = 4;
+        for (list, first) in [(&self.targets, first_target), (&self.sources, first_target + 1 + self.targets.len())] {
+            let mut before = "";
+            for at in 0..list.len() {
+                let broken = |what: &str| (first + at, format!("expected {what}"));
+                let (stem, count, links) = entry(list.line(at)).ok_or_else(|| broken("a stem and two numbers"))?;
+                if count.linked > count.seen {
+                    return Err(broken("no more links than the word was seen"));
+                }
+                if at > 0 && stem <= before {
+                    return Err(broken("a stem after the one above in the order of bytes"));
+                }
+                before = stem;
+                let well = |link: &str| pair(link).is_some_and(|(id, _)| (id as usize) < self.targets.len());
+                if !links.split_whitespace().all(well) {
+                    return Err(broken("`target:links` of a target above"));
                 }
             }
-            links.sort_unstable();
-            sources.insert(stem.into(), (count, links));
         }
-        Ok(Lexicon { weights, sources, targets })
+        Ok(())
     }
 
     /// The soft alignment of a sentence pair: the lexicon's own, or with the attention of a model over the same words.
@@ -175,7 +180,7 @@ impl Lexicon {
                 format!("attention over {found}, expected {columns} and {rows}"),
             ));
         }
-        let sources: Vec<SourceWord<'_>> = source_words.iter().map(|word| self.source_word(word.of(source))).collect();
+        let sources: Vec<SourceWord> = source_words.iter().map(|word| self.source_word(word.of(source))).collect();
         let targets: Vec<TargetWord> = target_words.iter().map(|word| self.target_word(word.of(target))).collect();
         let mut scores = Grid::zeros(rows, columns);
         for (t, word) in targets.iter().enumerate() {
@@ -205,27 +210,25 @@ impl Lexicon {
         Matrix::from_rows(&rows)
     }
 
-    fn source_word(&self, word: &str) -> SourceWord<'_> {
-        let (count, links) = match self.sources.get(stem::arabic(word).as_str()) {
-            Some((count, links)) => (*count, links.as_slice()),
-            None => (Count::default(), &[][..]),
+    fn source_word(&self, word: &str) -> SourceWord {
+        let (count, links) = match self.sources.find(&stem::arabic(word)) {
+            Some((_, count, links)) => (count, links.split_whitespace().filter_map(pair).collect()),
+            None => (Count::default(), Vec::new()),
         };
         SourceWord { count, links, form: Form::arabic(word) }
     }
 
     fn target_word(&self, word: &str) -> TargetWord {
-        let (id, count) = match self.targets.get(stem::english(word).as_str()) {
-            Some(&(id, count)) => (Some(id), count),
+        let (id, count) = match self.targets.find(&stem::english(word)) {
+            Some((at, count, _)) => (Some(at as u32), count),
             None => (None, Count::default()),
         };
         TargetWord { id, count, form: Form::english(word) }
     }
 
-    fn score(&self, source: &SourceWord<'_>, target: &TargetWord) -> f32 {
-        let links = target
-            .id
-            .and_then(|id| source.links.binary_search_by_key(&id, |link| link.0).ok())
-            .map_or(0.0, |at| source.links[at].1 as f32);
+    fn score(&self, source: &SourceWord, target: &TargetWord) -> f32 {
+        let links =
+            target.id.and_then(|id| source.links.iter().find(|link| link.0 == id)).map_or(0.0, |link| link.1 as f32);
         let forward = links / (source.count.seen + SMOOTHING);
         let backward = links / (target.count.seen + SMOOTHING);
         self.weights.lexicon * ((forward + UNSEEN).ln() + (backward + UNSEEN).ln())
@@ -234,9 +237,10 @@ impl Lexicon {
     }
 }
 
-struct SourceWord<'a> {
+struct SourceWord {
     count: Count,
-    links: &'a [(u32, u32)],
+    /// The lines of target words, and the number of links to each.
+    links: Vec<(u32, u32)>,
     form: Form,
 }
 
@@ -276,17 +280,72 @@ impl Weights {
     }
 }
 
-/// The number after a heading.
-fn headed(line: &str, heading: &str) -> Option<u32> {
-    line.strip_prefix(heading)?.strip_prefix(' ')?.parse().ok()
+fn broken(what: &str) -> Error {
+    Error::new(ErrorKind::Model, format!("`lexicon.zst`: {what}"))
 }
 
-/// A stem and its two counts.
-fn counted<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<(&'a str, Count)> {
+/// Lines in the order of the stems they begin with.
+#[derive(Debug)]
+struct Listing {
+    text: Box<str>,
+    /// Where each line begins; the end of the text comes last.
+    starts: Vec<u32>,
+}
+
+impl Listing {
+    /// The list under a heading that says how many lines it has, and the text behind it; `number` is the heading's line.
+    fn take<'a>(text: &'a str, heading: &str, number: usize) -> Result<(Self, &'a str), (usize, String)> {
+        let (line, text) = text.split_once('\n').unwrap_or((text, ""));
+        let count: usize = line
+            .strip_prefix(heading)
+            .and_then(|rest| rest.strip_prefix(' ')?.parse().ok())
+            .ok_or_else(|| (number, format!("expected `{heading}` and a number")))?;
+        let ends = text.match_indices('\n').map(|(at, _)| at as u32 + 1).take(count);
+        let starts: Vec<u32> = iter::once(0).chain(ends).collect();
+        if starts.len() != count + 1 {
+            return Err((number + starts.len(), format!("ends before the last of the {count} {heading}")));
+        }
+        let (list, rest) = text.split_at(starts[count] as usize);
+        Ok((Listing { text: list.into(), starts }, rest))
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn line(&self, at: usize) -> &str {
+        self.text[self.starts[at] as usize..self.starts[at + 1] as usize].trim_end_matches('\n')
+    }
+
+    /// The place, counts and links of a stem.
+    fn find(&self, stem: &str) -> Option<(usize, Count, &str)> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let line = self.line(middle);
+            match line.split('\t').next().unwrap_or(line).cmp(stem) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return entry(line).map(|(_, count, links)| (middle, count, links)),
+            }
+        }
+        None
+    }
+}
+
+/// A line's stem, its two counts and its links.
+fn entry(line: &str) -> Option<(&str, Count, &str)> {
+    let mut fields = line.split('\t');
     let stem = fields.next()?;
     let mut count = || fields.next()?.parse::<u32>().ok();
     let (seen, linked) = (count()?, count()?);
-    (linked <= seen).then_some((stem, Count { seen: seen as f32, linked: linked as f32 }))
+    Some((stem, Count { seen: seen as f32, linked: linked as f32 }, fields.next().unwrap_or("")))
+}
+
+/// A target's line, and the number of links to it.
+fn pair(link: &str) -> Option<(u32, u32)> {
+    let (id, links) = link.split_once(':')?;
+    Some((id.parse().ok()?, links.parse().ok()?))
 }
 
 /// A number for each target word (rows) and source word (columns).
@@ -375,8 +434,8 @@ mod tests {
 
     const TEXT: &str = "tarjim lexicon 1\n\
         weights lexicon=0.43 resemblance=6 equality=3.2 distance=5.4 attention=0.3 neighbours=2.5 null=-6 null_count=0.4\n\
-        targets 4\nqueen\t90\t85\nvisit\t50\t45\nthe\t900\t300\nschoo\t70\t66\n\
-        sources 3\nملكة\t80\t79\t0:77\nزارت\t40\t40\t1:38\nمدرسة\t60\t59\t3:55 2:9\n";
+        targets 4\nqueen\t90\t85\nschoo\t70\t66\nthe\t900\t300\nvisit\t50\t45\n\
+        sources 3\nزارت\t40\t40\t3:38\nمدرسة\t60\t59\t1:55 2:9\nملكة\t80\t79\t0:77\n";
 
     fn lexicon() -> Lexicon {
         let compressed = zstd::encode_all(TEXT.as_bytes(), 3).unwrap();
@@ -433,15 +492,16 @@ mod tests {
             ("tarjim lexicon 1", "tarjim lexicon 2", "line 1"),
             ("null=-6", "null=NaN", "line 2"),
             ("null=-6", "nil=-6", "line 2"),
-            ("targets 4", "targets 40", "line 8"),
+            ("targets 4", "targets 40", "ends before"),
+            ("targets 4", "targets 3", "line 7: expected `sources`"),
             ("90\t85", "85\t90", "line 4"),
-            ("0:77", "9:77", "line 9"),
+            ("0:77", "9:77", "line 11"),
             ("sources 3", "sources 4", "ends before"),
+            ("schoo", "zchoo", "line 6: expected a stem after"),
         ] {
-            let ((), what) = Lexicon::parse_text(&TEXT.replace(from, to))
-                .map_err(|(at, what)| ((), format!("line {at}: {what}")))
-                .unwrap_err();
-            assert!(what.contains(expected), "{to}: {what}");
+            let compressed = zstd::encode_all(TEXT.replace(from, to).as_bytes(), 3).unwrap();
+            let error = Lexicon::parse(&compressed).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
         }
         assert_eq!(Lexicon::parse(b"no zstd").unwrap_err().kind(), ErrorKind::Model);
     }

@@ -22,7 +22,8 @@ pub(super) fn log_prob(logits: &[f32], token: TokenId) -> Result<f32> {
     Ok(logits[token as usize] - log_sum_exp(logits)?)
 }
 
-/// The best tokens, best first and among equals the smaller id first, the probes' logits and the normaliser.
+/// The best tokens, best first and among equals the smaller id first, the probes' logits and the normaliser. A logit of
+/// -∞ is a token that can't be had.
 pub(super) fn row_scores(logits: &[f32], top: usize, probes: &[TokenId], attention: Vec<f32>) -> Result<RowScores> {
     let log_sum_exp = log_sum_exp(logits)?;
     let order = |a: &u32, b: &u32| -> Ordering { logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)) };
@@ -33,6 +34,7 @@ pub(super) fn row_scores(logits: &[f32], top: usize, probes: &[TokenId], attenti
     }
     ids.truncate(top);
     ids.sort_unstable_by(order);
+    ids.retain(|id| logits[*id as usize] > f32::NEG_INFINITY);
     Ok(RowScores {
         top: ids.into_iter().map(|id| (id, logits[id as usize])).collect(),
         probes: probes.iter().map(|id| logits[*id as usize]).collect(),

@@ -186,7 +186,10 @@ impl Session for CandleSession<'_> {
         let attention = attention.to_vec2::<f32>()?;
         let mut results = Vec::with_capacity(rows.len());
         for (at, ((row, plan), attention)) in rows.iter().zip(&planned).zip(attention).enumerate() {
-            let logits = logits.get(at)?.to_vec1::<f32>()?;
+            let mut logits = logits.get(at)?.to_vec1::<f32>()?;
+            for &piece in &self.engine.suppressed {
+                logits[piece as usize] = f32::NEG_INFINITY;
+            }
             let attention = attention[..self.memories[&plan.sentence].length].to_vec();
             results.push(scores::row_scores(&logits, row.top, row.probes, attention)?);
         }

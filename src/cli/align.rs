@@ -15,7 +15,7 @@ use super::model::ModelArgs;
 use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::translate::Units;
-use super::{Outcome, Talk};
+use super::{Outcome, Talk, logging};
 
 /// What to align, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -152,6 +152,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
     }
     let counts = progress.finish();
+    logging::timings(&translator);
     if args.strict && flagged > 0 {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{flagged} pairs carry a quality flag"))
             .with_hint("see `flags` in JSONL output, or the report"));

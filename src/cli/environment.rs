@@ -8,5 +8,7 @@ pub(crate) const THREADS: &str = "TARJIM_THREADS";
 pub(crate) const ENGINE: &str = "TARJIM_ENGINE";
 /// The int8 kernel: `--kernel`.
 pub(crate) const KERNEL: &str = "TARJIM_KERNEL";
+/// Print a table of the native engine's time by operation at the end, where it is neither empty nor 0.
+pub(crate) const TIMING: &str = "TARJIM_TIMING";
 /// Progress output: `--progress`.
 pub(crate) const PROGRESS: &str = "TARJIM_PROGRESS";

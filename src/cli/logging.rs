@@ -1,6 +1,9 @@
 //! Messages on stderr: colour, and the log that `--verbose` and `RUST_LOG` open.
 
+use std::io::Write;
+
 use clap::ValueEnum;
+use tarjim::Translator;
 use tracing_subscriber::EnvFilter;
 
 use super::Talk;
@@ -37,4 +40,11 @@ pub(crate) fn start(talk: &Talk) {
         .without_time()
         .with_target(false)
         .init();
+}
+
+/// Prints where the engine's time went, if it was told to keep account.
+pub(crate) fn timings(translator: &Translator) {
+    if let Some(table) = translator.engine().timings() {
+        let _ = writeln!(anstream::stderr().lock(), "{table}");
+    }
 }

@@ -80,10 +80,13 @@ pub(crate) struct SearchArgs {
 impl ModelArgs {
     /// The builder for these arguments.
     pub(crate) fn builder(&self) -> TranslatorBuilder {
-        let mut builder = Translator::builder().threads(self.threads).offline(self.offline).engine(match self.engine {
+        let engine = match self.engine {
             Engine::Native => EngineChoice::Native,
             Engine::Candle => EngineChoice::Candle,
-        });
+        };
+        let timings = std::env::var_os(environment::TIMING).is_some_and(|value| !value.is_empty() && value != "0");
+        let mut builder =
+            Translator::builder().threads(self.threads).offline(self.offline).engine(engine).timings(timings);
         if let Some(kernel) = self.kernel {
             builder = builder.kernel(kernel);
         }

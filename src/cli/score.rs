@@ -11,7 +11,7 @@ use tarjim::{Error, ErrorKind, Result};
 use super::model::ModelArgs;
 use super::pairs::{PairArgs, sides};
 use super::progress::{Counts, Progress};
-use super::{Outcome, Talk};
+use super::{Outcome, Talk, logging};
 
 /// What to score, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         progress.add(counts);
     }
     let counts = progress.finish();
+    logging::timings(&translator);
     Ok(if counts.errors > 0 { Outcome::SomeRecordsFailed } else { Outcome::Done })
 }
 

@@ -20,7 +20,7 @@ use tarjim::{Error, ErrorKind, Result, Translator};
 
 use super::model::{ModelArgs, SearchArgs};
 use super::progress::{Counts, Progress};
-use super::{Outcome, Talk};
+use super::{Outcome, Talk, logging};
 use links::LinkWriter;
 pub(crate) use links::Units;
 use source::Source;
@@ -308,6 +308,7 @@ impl Job<'_> {
             std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
         }
         let counts = self.progress.finish();
+        logging::timings(self.translator);
         if let Some(error) = self.lost {
             return Err(error);
         }

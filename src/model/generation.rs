@@ -35,6 +35,8 @@ pub struct GenerationConfig {
     pub forced_end: Option<TokenId>,
     /// Tokens that must never be produced: the pad, in converted Marian models.
     pub banned: Vec<TokenId>,
+    /// Tokens that count as if the model did not have them, sorted; their probability is shared out among the others.
+    pub suppressed: Vec<TokenId>,
     /// Beam width; 1 is greedy search.
     pub num_beams: usize,
     /// Most target tokens, start token and end included, as `transformers` counts.
@@ -78,22 +80,52 @@ impl GenerationConfig {
             return Err(from("repetition_penalty").wrong("repetition_penalty", "a number above 0"));
         }
         let longest = model.max_position_embeddings;
+        let renormalize = from("renormalize_logits").flag("renormalize_logits")?.unwrap_or(false);
+        let mut banned = banned(from("bad_words_ids"), model.decoder_vocab_size)?;
+        let mut suppressed = suppressed(from("suppress_tokens"), model.decoder_vocab_size)?;
+        let end = token("eos_token_id")?.unwrap_or(model.eos_token_id);
+        if suppressed.contains(&end) {
+            return Err(
+                from("suppress_tokens").wrong("suppress_tokens", "tokens other than the one that ends sentences")
+            );
+        }
+        if !renormalize {
+            // Their share stays theirs, so engines have to know it.
+            banned.append(&mut suppressed);
+            banned.sort_unstable();
+            banned.dedup();
+        }
         Ok(GenerationConfig {
             start: token("decoder_start_token_id")?.unwrap_or(model.decoder_start_token_id),
-            end: token("eos_token_id")?.unwrap_or(model.eos_token_id),
+            end,
             pad: token("pad_token_id")?.or(model.pad_token_id),
             forced_end: token("forced_eos_token_id")?,
-            banned: banned(from("bad_words_ids"), model.decoder_vocab_size)?,
+            banned,
+            suppressed,
             num_beams: from("num_beams").size("num_beams")?.unwrap_or(1),
             max_length: from("max_length").size("max_length")?.unwrap_or(longest).min(longest),
             min_length: from("min_length").count("min_length")?.unwrap_or(0),
             length_penalty,
             no_repeat_ngram_size: from("no_repeat_ngram_size").count("no_repeat_ngram_size")?.unwrap_or(0),
             repetition_penalty,
-            renormalize: from("renormalize_logits").flag("renormalize_logits")?.unwrap_or(false),
+            renormalize,
             early_stopping,
         })
     }
+}
+
+/// `suppress_tokens`: single tokens that must not be produced.
+fn suppressed(fields: &Fields, vocabulary: usize) -> Result<Vec<TokenId>> {
+    const NAME: &str = "suppress_tokens";
+    let wrong = || fields.wrong(NAME, &format!("a list of token ids below {vocabulary}"));
+    let Some(value) = fields.get(NAME) else { return Ok(Vec::new()) };
+    let ids = value.as_array().ok_or_else(wrong)?.iter();
+    let mut suppressed = ids
+        .map(|id| id.as_u64().filter(|id| *id < vocabulary as u64).map(|id| id as TokenId).ok_or_else(wrong))
+        .collect::<Result<Vec<TokenId>>>()?;
+    suppressed.sort_unstable();
+    suppressed.dedup();
+    Ok(suppressed)
 }
 
 /// `bad_words_ids`: sequences that must not be produced. Only single tokens are in use among Marian models.

@@ -50,6 +50,9 @@ pub struct EngineOptions {
     pub alignment_head: usize,
     /// Position vectors and layer-norm epsilon.
     pub positions: Positions,
+    /// Pieces that are never produced, sorted: decoder steps compute no logits for them, and the probabilities of the
+    /// others sum to 1 without them. Forced decoding knows them all the same.
+    pub suppressed: Vec<TokenId>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::columns::Columns;
 use super::kernel::LayerNorm;
 use super::packed::Packed;
 use crate::engine::TokenId;
@@ -11,6 +12,8 @@ use crate::model::Positions;
 pub(super) struct Embedding {
     /// One column a piece; the output layer's own matrix where the model ties them.
     pub(super) table: Arc<Packed>,
+    /// Which column is whose.
+    pub(super) columns: Arc<Columns>,
     pub(super) scale: f32,
     pub(super) positions: PositionTable,
     /// Normalisation of the sum, in models that have one.
@@ -20,7 +23,7 @@ pub(super) struct Embedding {
 impl Embedding {
     /// Writes the vector of `token` at `position`, before normalisation.
     pub(super) fn write(&self, token: TokenId, position: usize, out: &mut [f32]) {
-        self.table.read(token as usize, self.scale, out);
+        self.table.read(self.columns.of(token), self.scale, out);
         for (out, p) in out.iter_mut().zip(self.positions.get(position)) {
             *out += p;
         }

@@ -219,11 +219,11 @@ impl Packer<'_> {
     }
 
     /// An output layer, whose spare columns can never win; it may serve as an embedding too.
-    pub(super) fn output(&self, matrix: &Matrix<'_>, bias: &[f32]) -> Result<Arc<Packed>> {
-        let mut packed = Packed::zeroed(matrix.rows(), matrix.cols(), self.machine.panel_width());
+    pub(super) fn output(&self, matrix: &Matrix<'_>, bias: &[f32], columns: &Columns) -> Result<Arc<Packed>> {
+        let mut packed = Packed::zeroed(columns.len(), matrix.cols(), self.machine.panel_width());
         let width = packed.width();
         // The largest matrix of all: each thread fills panels of its own.
-        let panels = matrix.rows().div_ceil(width);
+        let panels = columns.len().div_ceil(width);
         let pieces = threads().min(panels).max(1);
         let rows = panels.div_ceil(pieces) * width;
         std::thread::scope(|scope| {
@@ -233,8 +233,14 @@ impl Packer<'_> {
                 .map(|(piece, mut part)| {
                     scope.spawn(move || {
                         let mut scratch = Vec::new();
-                        for row in piece * rows..matrix.rows().min((piece + 1) * rows) {
-                            part.set(row - piece * rows, source(matrix, row), bias[row], 1.0, None, &mut scratch)?;
+                        let first = piece * rows;
+                        for column in first..columns.len().min(first + rows) {
+                            match columns.piece(column).map(|row| row as usize) {
+                                Some(row) => {
+                                    part.set(column - first, source(matrix, row), bias[row], 1.0, None, &mut scratch)?;
+                                }
+                                None => part.bar(column - first),
+                            }
                         }
                         Ok(())
                     })

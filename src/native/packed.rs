@@ -203,4 +203,9 @@ impl PackedPart<'_> {
         self.bias[column] = bias * factor;
         Ok(())
     }
+
+    /// Leaves a column without weights and makes sure that it never wins.
+    pub(super) fn bar(&mut self, column: usize) {
+        self.bias[column] = f32::NEG_INFINITY;
+    }
 }

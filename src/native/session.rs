@@ -163,9 +163,11 @@ impl Session for NativeSession<'_> {
         self.work.clock.lap(Part::Bookkeeping);
         let model = &self.engine.model;
         model.decode(&sequences, &mut self.arena, &mut attention, &mut self.work);
-        let most = self.engine.dimensions.target_vocabulary;
-        let mut rankings: Vec<Ranking> = rows.iter().map(|row| Ranking::new(row.top.min(most), row.probes)).collect();
-        model.machine.rank(&self.work.input, &model.output, &mut rankings, &mut self.work.sums);
+        let columns = &model.columns;
+        let most = columns.choices();
+        let probes = |row: &StepRow<'_>| row.probes.iter().map(|&probe| columns.of(probe)).collect();
+        let mut rankings: Vec<Ranking> = rows.iter().map(|row| Ranking::new(row.top.min(most), probes(row))).collect();
+        model.machine.rank(&self.work.input, &model.output, columns.open(), &mut rankings, &mut self.work.sums);
         self.work.clock.lap(Part::Output);
         rankings
             .into_iter()
@@ -173,7 +175,7 @@ impl Session for NativeSession<'_> {
             .map(|(ranking, attention)| {
                 Ok(RowScores {
                     log_sum_exp: finite(ranking.log_sum_exp())?,
-                    top: ranking.top,
+                    top: ranking.top.iter().filter_map(|&(at, logit)| Some((columns.piece(at)?, logit))).collect(),
                     probes: ranking.probes.into_iter().map(|(_, logit)| logit).collect(),
                     attention,
                 })

@@ -1,4 +1,4 @@
-//! Where the time goes: a table by operation, kept when the variable `TARJIM_TIMING` is set.
+//! Where the time goes: a table by operation, kept where it is asked for.
 
 use std::fmt;
 use std::time::{Duration, Instant};

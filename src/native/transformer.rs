@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::cache::PageArena;
+use super::columns::Columns;
 use super::embedding::Embedding;
 use super::graph::{FeedForward, Heads, Layers};
 use super::kernel::{Activation, Attend, LayerNorm, Machine, Residual};
@@ -22,6 +23,8 @@ pub(super) struct Transformer {
     pub(super) target: Embedding,
     pub(super) layers: Layers,
     pub(super) output: Arc<Packed>,
+    /// Which of its columns is whose.
+    pub(super) columns: Arc<Columns>,
     /// Decoder layer and head whose cross-attention is reported.
     pub(super) alignment: (usize, usize),
 }

@@ -7,7 +7,7 @@ use std::thread;
 use crate::alignment::{Lexicon, LinkForm};
 use crate::candle::CandleEngine;
 use crate::confidence::Calibration;
-use crate::engine::Engine;
+use crate::engine::{Engine, TokenId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::FlagOptions;
 use crate::hub::{self, HubOptions, Location};
@@ -41,6 +41,7 @@ pub struct TranslatorBuilder {
     hub: HubOptions,
     engine: EngineChoice,
     kernel: Option<Kernel>,
+    timings: bool,
     threads: usize,
     beam_size: Option<usize>,
     n_best: usize,
@@ -78,6 +79,7 @@ impl Default for TranslatorBuilder {
             hub: HubOptions::from_environment(),
             engine: EngineChoice::default(),
             kernel: None,
+            timings: false,
             threads: 0,
             beam_size: None,
             n_best: 1,
@@ -151,6 +153,13 @@ impl TranslatorBuilder {
     #[must_use]
     pub fn kernel(mut self, kernel: Kernel) -> Self {
         self.kernel = Some(kernel);
+        self
+    }
+
+    /// Makes the native engine keep account of its time by operation: see [`Engine::timings`].
+    #[must_use]
+    pub fn timings(mut self, timings: bool) -> Self {
+        self.timings = timings;
         self
     }
 
@@ -254,7 +263,8 @@ impl TranslatorBuilder {
         let files = self.files()?;
         let entry = Registry::builtin().find(files.name());
         let config = files.config()?;
-        let search = self.search_options(&files.generation_config()?, entry)?;
+        let generation = files.generation_config()?;
+        let search = self.search_options(&generation, entry)?;
         let vocabulary = Vocabulary::from_bytes(
             &files.require("source.spm")?,
             &files.require("target.spm")?,
@@ -274,7 +284,7 @@ impl TranslatorBuilder {
             Some(bytes) => Calibration::parse(&bytes).map_err(|error| error.at(files.name()))?,
             None => Calibration::default(),
         };
-        let engine = self.load_engine(&files, &config, entry)?;
+        let engine = self.load_engine(&files, &config, generation.suppressed, entry)?;
         let threads = match self.threads {
             0 => thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             threads => NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
@@ -309,17 +319,25 @@ impl TranslatorBuilder {
         })
     }
 
-    fn load_engine(&self, files: &ModelFiles, config: &MarianConfig, entry: Option<&Entry>) -> Result<Box<dyn Engine>> {
+    fn load_engine(
+        &self,
+        files: &ModelFiles,
+        config: &MarianConfig,
+        suppressed: Vec<TokenId>,
+        entry: Option<&Entry>,
+    ) -> Result<Box<dyn Engine>> {
         let head = entry.and_then(|entry| entry.alignment);
         let options = EngineOptions {
             alignment_layer: head.map(|head| head.layer),
             alignment_head: head.map_or(0, |head| head.head),
             positions: self.positions,
+            suppressed,
         };
         let weights = files.weights()?;
         Ok(match self.engine {
             EngineChoice::Native => {
-                Box::new(NativeEngine::load(config, &weights, &options, &NativeOptions { kernel: self.kernel })?)
+                let native = NativeOptions { kernel: self.kernel, timings: self.timings };
+                Box::new(NativeEngine::load(config, &weights, &options, &native)?)
             }
             EngineChoice::Candle => Box::new(CandleEngine::load(config, &weights, &options)?),
         })

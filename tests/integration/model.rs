@@ -286,10 +286,24 @@ fn decoding_defaults_fall_back_on_the_configuration() {
         r#"{"num_beams": 0}"#,
         r#"{"repetition_penalty": 0}"#,
         r#"{"eos_token_id": 274}"#,
+        r#"{"suppress_tokens": 5}"#,
+        r#"{"suppress_tokens": [274]}"#,
+        r#"{"suppress_tokens": [5, 0]}"#,
     ] {
         let error = GenerationConfig::parse(Some(bad.as_bytes()), &config, &model).unwrap_err();
         assert!(error.to_string().starts_with("generation_config.json: field `"), "{error}");
     }
+}
+
+#[test]
+fn suppressed_tokens_are_banned_where_nothing_is_renormalised() {
+    let config = config_with("num_beams", 6.into());
+    let model = MarianConfig::parse(&config).unwrap();
+    let read = |json: &str| GenerationConfig::parse(Some(json.as_bytes()), &config, &model).unwrap();
+    let plain = read(r#"{"bad_words_ids": [[273]], "suppress_tokens": [9, 5, 9]}"#);
+    assert_eq!((plain.banned, plain.suppressed), (vec![5, 9, 273], vec![]));
+    let shared = read(r#"{"bad_words_ids": [[273]], "suppress_tokens": [9, 5, 9], "renormalize_logits": true}"#);
+    assert_eq!((shared.banned, shared.suppressed), (vec![273], vec![5, 9]));
 }
 
 #[test]

@@ -28,7 +28,8 @@ impl Model {
 
     fn native(&self, kernel: Option<Kernel>) -> NativeEngine {
         let weights = self.files.weights().unwrap();
-        NativeEngine::load(&self.config, &weights, &self.options, &NativeOptions { kernel }).unwrap()
+        NativeEngine::load(&self.config, &weights, &self.options, &NativeOptions { kernel, ..NativeOptions::default() })
+            .unwrap()
     }
 
     fn candle(&self) -> CandleEngine {
@@ -74,6 +75,40 @@ fn translate(
     let mut found = vec![Vec::new(); sources.len()];
     search(engine, &slices, options, batch, &mut |i, hypotheses| found[i] = hypotheses).unwrap();
     found
+}
+
+#[test]
+fn suppressed_pieces_count_as_if_they_were_not_there() {
+    for name in MODELS {
+        let mut model = Model::open(name);
+        let sources = model.sentences(9, model.config.vocab_size.min(200));
+        let end = model.config.eos_token_id;
+        let all = 0..model.config.decoder_vocab_size as TokenId;
+        let suppressed: Vec<TokenId> = all.filter(|id| id % 3 == 1 && *id != end).collect();
+        let plain = model.search_options(4);
+        let mut banning = plain.clone();
+        banning.banned.extend(&suppressed);
+        let batch = BatchOptions::default();
+        let banned: [Box<dyn Engine>; 2] = [Box::new(model.native(None)), Box::new(model.candle())];
+        model.options.suppressed.clone_from(&suppressed);
+        let without: [Box<dyn Engine>; 2] = [Box::new(model.native(None)), Box::new(model.candle())];
+        for (banned, without) in banned.iter().zip(&without) {
+            let expected = translate(&**banned, &sources, &banning, &batch);
+            let found = translate(&**without, &sources, &plain, &batch);
+            for (expected, found) in expected.iter().flatten().zip(found.iter().flatten()) {
+                assert_eq!(expected.tokens, found.tokens, "{name} on {}", without.name());
+                assert!((expected.score - found.score).abs() < 1e-4, "{name}: {} and {}", expected.score, found.score);
+            }
+            // A translation that is given may hold any piece.
+            let pair = ForcedPair {
+                source: &sources[1],
+                start: model.config.decoder_start_token_id,
+                target: &[suppressed[0], suppressed[1], end],
+            };
+            let forced = [banned, without].map(|engine| engine.force(&[pair]).unwrap());
+            assert_eq!(forced[0], forced[1], "{name} on {}", without.name());
+        }
+    }
 }
 
 /// Root of the mean square difference of all numbers.

@@ -32,8 +32,8 @@ pub(in crate::native) trait Machine: Send + Sync {
     /// Attention of a few rows over one sequence.
     fn attend(&self, attend: Attend<'_>);
 
-    /// The best columns of `a · w + bias` for each row.
-    fn rank(&self, a: &Activations, w: &Packed, rankings: &mut [Ranking], scratch: &mut Vec<i32>);
+    /// The best of the first `columns` columns (whole panels) of `a · w + bias` for each row.
+    fn rank(&self, a: &Activations, w: &Packed, columns: usize, rankings: &mut [Ranking], scratch: &mut Vec<i32>);
 }
 
 struct On<I>(I);
@@ -73,8 +73,8 @@ impl<I: Isa> Machine for On<I> {
         self.0.run(attend);
     }
 
-    fn rank(&self, a: &Activations, w: &Packed, rankings: &mut [Ranking], scratch: &mut Vec<i32>) {
-        rank(self.0, a, w, rankings, scratch);
+    fn rank(&self, a: &Activations, w: &Packed, columns: usize, rankings: &mut [Ranking], scratch: &mut Vec<i32>) {
+        rank(self.0, a, w, columns, rankings, scratch);
     }
 }
 
@@ -328,11 +328,11 @@ mod tests {
             w.fill_spare_bias(f32::NEG_INFINITY);
             let mut a = Activations::default();
             machine.quantize(&x, depth, count, depth, &mut a);
-            let mut rankings: Vec<Ranking> = (0..count).map(|i| Ranking::new(i % 9, &[7, 300])).collect();
-            machine.rank(&a, &w, &mut rankings, &mut Vec::new());
+            let mut rankings: Vec<Ranking> = (0..count).map(|i| Ranking::new(i % 9, vec![7, 300])).collect();
+            machine.rank(&a, &w, w.padded_columns(), &mut rankings, &mut Vec::new());
             let logits = linear_on(machine.as_ref(), &x, &rows, &bias, Activation::Identity);
             for (i, (ranking, logits)) in rankings.iter().zip(logits.chunks(columns)).enumerate() {
-                let mut sorted: Vec<(u32, f32)> = logits.iter().enumerate().map(|(id, &l)| (id as u32, l)).collect();
+                let mut sorted: Vec<(usize, f32)> = logits.iter().copied().enumerate().collect();
                 sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 assert_eq!(ranking.top, sorted[..i % 9], "{kernel} row {i}");
                 assert_eq!(ranking.probes, [(7, logits[7]), (300, logits[300])]);

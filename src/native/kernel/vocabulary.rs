@@ -4,7 +4,6 @@ use super::activations::Activations;
 use super::isa::{Isa, Operation};
 use super::lanes::{Lanes, exponential};
 use super::product::{ColumnScales, RowScale, accumulate};
-use crate::engine::TokenId;
 use crate::native::packed::Packed;
 
 /// Columns that are worked on together: a block of logits for 32 rows fits the first-level cache.
@@ -18,10 +17,10 @@ const ROWS: usize = 128;
 pub(in crate::native) struct Ranking {
     /// How many of the best are wanted.
     pub(in crate::native) wanted: usize,
-    /// The best so far, best first; equal logits by the smaller id.
-    pub(in crate::native) top: Vec<(TokenId, f32)>,
-    /// Tokens whose logits are wanted, with them.
-    pub(in crate::native) probes: Vec<(TokenId, f32)>,
+    /// The best columns so far, best first; equal logits by the smaller column.
+    pub(in crate::native) top: Vec<(usize, f32)>,
+    /// Columns whose logits are wanted, with them; those that are not ranked stay at -∞.
+    pub(in crate::native) probes: Vec<(usize, f32)>,
     /// The largest logit so far.
     largest: f32,
     /// Lane by lane: `Σ exp(logit - largest)`.
@@ -30,11 +29,11 @@ pub(in crate::native) struct Ranking {
 
 impl Ranking {
     /// Starts a row.
-    pub(in crate::native) fn new(wanted: usize, probes: &[TokenId]) -> Self {
+    pub(in crate::native) fn new(wanted: usize, probes: Vec<usize>) -> Self {
         Ranking {
             wanted,
             top: Vec::with_capacity(wanted.min(1024) + 1),
-            probes: probes.iter().map(|&id| (id, f32::NEG_INFINITY)).collect(),
+            probes: probes.into_iter().map(|column| (column, f32::NEG_INFINITY)).collect(),
             largest: f32::NEG_INFINITY,
             sums: [0.0; 8],
         }
@@ -46,7 +45,7 @@ impl Ranking {
         self.largest + (((a + e) + (c + g)) + ((b + f) + (d + h))).ln()
     }
 
-    /// The logit a token must exceed to enter the list.
+    /// The logit a column must exceed to enter the list.
     #[inline(always)]
     fn threshold(&self) -> f32 {
         match self.wanted {
@@ -56,21 +55,28 @@ impl Ranking {
         }
     }
 
-    /// Enters a token whose logit exceeds the threshold; columns come in rising order.
+    /// Enters a column whose logit exceeds the threshold; columns come in rising order.
     #[inline(never)]
-    fn enter(&mut self, id: TokenId, logit: f32) {
+    fn enter(&mut self, column: usize, logit: f32) {
         let place = self.top.partition_point(|&(_, better)| better >= logit);
-        self.top.insert(place, (id, logit));
+        self.top.insert(place, (column, logit));
         self.top.truncate(self.wanted);
     }
 }
 
-/// Ranks the columns of `w` for each row of `a`.
-pub(super) fn rank<I: Isa>(isa: I, a: &Activations, w: &Packed, rankings: &mut [Ranking], sums: &mut Vec<i32>) {
+/// Ranks the first `columns` columns of `w`, a whole number of panels, for each row of `a`.
+pub(super) fn rank<I: Isa>(
+    isa: I,
+    a: &Activations,
+    w: &Packed,
+    columns: usize,
+    rankings: &mut [Ranking],
+    sums: &mut Vec<i32>,
+) {
     assert_eq!(a.row_bytes(), w.row_bytes(), "activations and weights differ in depth");
     assert_eq!(a.count(), rankings.len());
     sums.resize(a.count().min(ROWS) * BLOCK, 0);
-    let columns = w.padded_columns();
+    assert!(columns.is_multiple_of(w.width()) && columns <= w.padded_columns(), "{columns} columns are asked for");
     for row in (0..a.count()).step_by(ROWS) {
         let count = (a.count() - row).min(ROWS);
         for column in (0..columns).step_by(BLOCK) {
@@ -132,7 +138,7 @@ impl Ranking {
                     above &= above - 1;
                     // The threshold may have risen since the lanes were compared.
                     if v[lane] > self.threshold() {
-                        self.enter((first + i * 8 + lane) as TokenId, v[lane]);
+                        self.enter(first + i * 8 + lane, v[lane]);
                     }
                 }
             }
@@ -147,10 +153,9 @@ impl Ranking {
             total = total.add(exponential(L::load(v).sub(largest)));
         }
         total.store(&mut self.sums);
-        for (id, logit) in &mut self.probes {
-            let column = *id as usize;
-            if (first..first + sums.len()).contains(&column) {
-                *logit = logits[column - first];
+        for (column, logit) in &mut self.probes {
+            if (first..first + sums.len()).contains(column) {
+                *logit = logits[*column - first];
             }
         }
     }

@@ -31,6 +31,7 @@ use self::embedding::{Embedding, PositionTable};
 use self::graph::Packer;
 pub use self::kernel::Kernel;
 use self::kernel::Ranking;
+use self::packed::Packed;
 use self::session::{NativeSession, finite, in_batches};
 pub use self::timing::Timings;
 use self::transformer::{Memory, Sequence, Transformer};
@@ -89,7 +90,7 @@ impl NativeEngine {
         let width = machine.panel_width();
         let columns = Arc::new(Columns::new(config.decoder_vocab_size, &options.suppressed, width));
         let output = packer.output(weights.output(), &weights.output_bias, &columns)?;
-        let table = |matrix: &Matrix<'_>| {
+        let table = |matrix: &Matrix<'_>| -> Result<(Arc<Packed>, Arc<Columns>)> {
             let columns = Columns::new(matrix.rows(), &[], width);
             Ok((packer.output(matrix, &vec![0.0; matrix.rows()], &columns)?, Arc::new(columns)))
         };

@@ -1,5 +1,7 @@
 //! How an engine should compute a model, where the files leave a choice.
 
+use crate::engine::TokenId;
+
 /// Which sinusoids stand for the positions, and with them the epsilon of layer normalisation.
 ///
 /// Marian and the `transformers` port of its models disagree slightly; see each variant.

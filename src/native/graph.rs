@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::columns::Columns;
 use super::kernel::{Activation, LayerNorm, Machine};
 use super::packed::{Packed, RowSource};
 use crate::error::Result;

@@ -93,11 +93,12 @@ fn suppressed_pieces_count_as_if_they_were_not_there() {
         model.options.suppressed.clone_from(&suppressed);
         let without: [Box<dyn Engine>; 2] = [Box::new(model.native(None)), Box::new(model.candle())];
         for (banned, without) in banned.iter().zip(&without) {
+            // Taking a third of the vocabulary out of a sum afterwards costs digits, hence the tolerance.
             let expected = translate(&**banned, &sources, &banning, &batch);
             let found = translate(&**without, &sources, &plain, &batch);
             for (expected, found) in expected.iter().flatten().zip(found.iter().flatten()) {
                 assert_eq!(expected.tokens, found.tokens, "{name} on {}", without.name());
-                assert!((expected.score - found.score).abs() < 1e-4, "{name}: {} and {}", expected.score, found.score);
+                assert!((expected.score - found.score).abs() < 1e-3, "{name}: {} and {}", expected.score, found.score);
             }
             // A translation that is given may hold any piece.
             let pair = ForcedPair {

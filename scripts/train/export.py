@@ -4,6 +4,7 @@ export.py DATA RUN MODEL
 """
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -84,6 +85,8 @@ def main():
     theirs.generation_config = GenerationConfig(
         bad_words_ids=[[pad]], suppress_tokens=sorted(set(silent)), **special, **GENERATION)
     theirs.save_pretrained(out)
+    generation = out / "generation_config.json"  # thousands of ids, one a line, else
+    generation.write_text(re.sub(r"\[\s+(\d[\d,\s]*?)\s+\]", lambda ids: "[" + ", ".join(ids[1].replace(",", " ").split()) + "]", generation.read_text()))
     print(f"{out}: {sum(p.numel() for p in theirs.parameters()) / 1e6:.1f} M parameters, transformers agrees within {gap:.1e}")
 
 

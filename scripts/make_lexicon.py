@@ -15,7 +15,7 @@ import unicodedata
 
 import zstandard
 
-WEIGHTS = "lexicon=0.4 resemblance=4.6 equality=3.1 distance=5 attention=0.33 neighbours=2.5 null=-6 null_count=0.4"
+WEIGHTS = "lexicon=0.4 resemblance=4.6 equality=3.1 distance=4 attention=0.65 neighbours=2.5 null=-6 null_count=1"
 MARKS = {"،": ",", "؛": ";", "؟": "?", "٪": "%", "“": '"', "”": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "..."}
 FOLDED = {**{ord(c): "ا" for c in "أإآٱ"}, ord("ى"): "ي", ord("ـ"): None, 0x670: None, **{c: None for c in range(0x64B, 0x660)}}
 
@@ -40,13 +40,42 @@ def lines(path):
         yield from file
 
 
+def linked_pairs(arabic, english, links):
+    for a, e, l in zip(lines(arabic), lines(english), lines(links), strict=True):
+        stems = [stem_arabic(word) for word in a.split()], [stem_english(word) for word in e.split()]
+        yield stems, {tuple(map(int, link.split("-"))) for link in l.split()}
+
+
+def function_words(bitext):
+    """English words that mostly have no partner: articles and their like."""
+    seen, linked = collections.Counter(), collections.Counter()
+    for (_, english), links in bitext:
+        seen.update(english)
+        linked.update(english[at] for at in {j for _, j in links})
+    return {word for word, n in seen.items() if n >= 50 and linked[word] < n / 2}
+
+
+def without_strays(links, english, functions):
+    """Without links to a function word that stands apart from all other words of the same partner. Aligners give a verb
+    that comes first in Arabic the article that comes first in English; counted often enough, that looks like meaning."""
+    partners = collections.defaultdict(set)
+    for i, j in links:
+        partners[i].add(j)
+
+    def stray(i, j):
+        content = [other for other in partners[i] if english[other] not in functions]
+        return english[j] in functions and bool(content) and j + 1 not in content and j - 1 not in content
+
+    return {(i, j) for i, j in links if not stray(i, j)}
+
+
 def count(arabic, english, links, least):
+    functions = function_words(linked_pairs(arabic, english, links))
     seen = collections.Counter(), collections.Counter()
     linked = collections.Counter(), collections.Counter()
     pairs = collections.Counter()
-    for a, e, l in zip(lines(arabic), lines(english), lines(links), strict=True):
-        stems = [stem_arabic(word) for word in a.split()], [stem_english(word) for word in e.split()]
-        found = {tuple(map(int, link.split("-"))) for link in l.split()}
+    for stems, found in linked_pairs(arabic, english, links):
+        found = without_strays(found, stems[1], functions)
         for side in (0, 1):
             seen[side].update(stems[side])
             linked[side].update(stems[side][at] for at in {link[side] for link in found})

@@ -60,7 +60,7 @@ impl CandleEngine {
     /// # Errors
     /// A tensor is missing, misshapen or not finite, or the alignment head does not exist.
     pub fn load(config: &MarianConfig, weights: &Weights, options: &EngineOptions) -> Result<Self> {
-        let (alignment_layer, alignment_head) = config.alignment_head(options)?;
+        let alignment = config.alignment(options)?;
         let device = Device::Cpu;
         let weights = MarianWeights::new(config, weights)?;
         let graph = Graph::new(config, options, &device);
@@ -85,7 +85,7 @@ impl CandleEngine {
         Ok(CandleEngine {
             dimensions: config.dimensions(),
             encoder: Encoder::new(&graph, source, &weights)?,
-            decoder: Decoder::new(&graph, target, &weights, alignment_layer, alignment_head)?,
+            decoder: Decoder::new(&graph, target, &weights, alignment)?,
             output: output.t()?,
             output_bias: graph.vector(&weights.output_bias)?,
             suppressed: options

@@ -59,7 +59,7 @@ pub struct RowScores {
     pub probes: Vec<f32>,
     /// `ln Σ exp(logit)` over all pieces that may be produced: a token's log-probability is its logit less this.
     pub log_sum_exp: f32,
-    /// The alignment head's attention over the source pieces, `</s>` included: sums to 1.
+    /// The alignment heads' attention over the source pieces, `</s>` included: sums to 1.
     pub attention: Vec<f32>,
 }
 
@@ -94,7 +94,7 @@ pub trait Engine: Send + Sync {
     /// Opens an empty session for one thread.
     fn session(&self) -> Box<dyn Session + '_>;
 
-    /// Scores given translations: every position in one pass where the engine can, with the alignment head's rows.
+    /// Scores given translations: every position in one pass where the engine can, with the alignment heads' rows.
     fn force(&self, pairs: &[ForcedPair<'_>]) -> Result<Vec<Forced>>;
 
     /// A table of the time spent on each operation since the model was loaded, where the engine keeps one.

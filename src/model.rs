@@ -27,5 +27,5 @@ pub use marian::{
     AttentionWeights, DecoderLayerWeights, EncoderLayerWeights, LayerNormWeights, LinearWeights, MarianWeights,
 };
 pub use matrix::Matrix;
-pub use options::{EngineOptions, Positions};
+pub use options::{EngineOptions, Heads, Positions};
 pub use weights::Weights;

@@ -84,7 +84,7 @@ impl NativeEngine {
             return Err(Error::new(ErrorKind::Model, format!("`d_model` is {width}, not a multiple of 8"))
                 .with_hint("use `--engine candle`"));
         }
-        let alignment = config.alignment_head(options)?;
+        let alignment = config.alignment(options)?;
         let weights = MarianWeights::new(config, weights)?;
         let packer = Packer { config, machine: machine.as_ref(), epsilon: options.positions.layer_norm_epsilon() };
         let width = machine.panel_width();

@@ -7,15 +7,14 @@ use super::layers::{Embedding, FeedForward, Graph, LayerNorm, residual};
 use super::mask;
 use crate::Result;
 use crate::engine::TokenId;
-use crate::model::{DecoderLayerWeights, MarianWeights};
+use crate::model::{DecoderLayerWeights, Heads, MarianWeights};
 
 #[derive(Debug)]
 pub(super) struct Decoder {
     embedding: Embedding,
     layers: Vec<DecoderLayer>,
     final_norm: Option<LayerNorm>,
-    alignment_layer: usize,
-    alignment_head: usize,
+    alignment: (usize, Heads),
 }
 
 impl Decoder {
@@ -23,15 +22,13 @@ impl Decoder {
         graph: &Graph<'_>,
         embedding: Embedding,
         weights: &MarianWeights<'_>,
-        alignment_layer: usize,
-        alignment_head: usize,
+        alignment: (usize, Heads),
     ) -> Result<Self> {
         Ok(Decoder {
             embedding,
             layers: weights.decoder.iter().map(|layer| DecoderLayer::new(graph, layer)).collect::<Result<_>>()?,
             final_norm: weights.decoder_final_norm.as_ref().map(|norm| graph.norm(norm)).transpose()?,
-            alignment_layer,
-            alignment_head,
+            alignment,
         })
     }
 
@@ -42,7 +39,7 @@ impl Decoder {
 
     /// Decodes whole inputs at once, each position seeing only those before it.
     ///
-    /// Returns states `[rows, length, d_model]` and the alignment head's probabilities `[rows, length, sources]`.
+    /// Returns states `[rows, length, d_model]` and the alignment heads' probabilities `[rows, length, sources]`.
     pub(super) fn force(
         &self,
         inputs: &[&[TokenId]],
@@ -83,8 +80,11 @@ impl Decoder {
         for (index, (layer, memory)) in self.layers.iter().zip(memory).enumerate() {
             let probabilities;
             (x, probabilities) = layer.forward(&x, memory, memory_mask, |new| past(index, new), past_mask)?;
-            if index == self.alignment_layer {
-                alignment = Some(probabilities.narrow(1, self.alignment_head, 1)?.squeeze(1)?);
+            if index == self.alignment.0 {
+                alignment = Some(match self.alignment.1 {
+                    Heads::One(head) => probabilities.narrow(1, head, 1)?.squeeze(1)?,
+                    Heads::Mean => probabilities.mean(1)?,
+                });
             }
         }
         if let Some(norm) = &self.final_norm {

@@ -1,6 +1,7 @@
 //! `config.json`: the shape of a Marian model.
 
 use super::fields::Fields;
+use super::options::{EngineOptions, Heads};
 use crate::engine::{Dimensions, TokenId};
 use crate::{Error, ErrorKind, Result};
 
@@ -75,6 +76,9 @@ pub struct MarianConfig {
     pub eos_token_id: TokenId,
     /// The decoder's first input.
     pub decoder_start_token_id: TokenId,
+    /// Decoder layer and head, from 0, that were trained on word links. `alignment_heads` in the file, a list of one
+    /// such pair: `transformers` calls them so for Whisper, and has no name for them among Marian models.
+    pub guided_head: Option<(usize, usize)>,
 }
 
 impl MarianConfig {
@@ -125,6 +129,7 @@ impl MarianConfig {
             pad_token_id: fields.token("pad_token_id", decoder_vocab_size)?,
             eos_token_id: token("eos_token_id")?,
             decoder_start_token_id: token("decoder_start_token_id")?,
+            guided_head: guided_head(&fields)?,
         };
         for name in ["encoder_attention_heads", "decoder_attention_heads"] {
             if !config.d_model.is_multiple_of(size(name)?) {
@@ -161,11 +166,11 @@ impl MarianConfig {
         }
     }
 
-    /// The decoder layer an [`alignment_layer`](super::EngineOptions::alignment_layer) means.
+    /// The decoder layer that options mean, and its heads.
     ///
     /// # Errors
     /// There is no such layer or head.
-    pub fn alignment_head(&self, options: &super::EngineOptions) -> Result<(usize, usize)> {
+    pub fn alignment(&self, options: &EngineOptions) -> Result<(usize, Heads)> {
         let layer = options.alignment_layer.unwrap_or(self.decoder_layers - 1);
         if layer >= self.decoder_layers {
             return Err(Error::new(
@@ -176,13 +181,28 @@ impl MarianConfig {
                 ),
             ));
         }
-        if options.alignment_head >= self.decoder_attention_heads {
-            let (head, heads) = (options.alignment_head, self.decoder_attention_heads);
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("alignment head {head} does not exist: a decoder layer has {heads} heads, counted from 0"),
-            ));
+        match options.alignment_heads {
+            Heads::One(head) if head >= self.decoder_attention_heads => {
+                let heads = self.decoder_attention_heads;
+                Err(Error::new(
+                    ErrorKind::Model,
+                    format!("alignment head {head} does not exist: a decoder layer has {heads} heads, counted from 0"),
+                ))
+            }
+            heads => Ok((layer, heads)),
         }
-        Ok((layer, options.alignment_head))
     }
+}
+
+fn guided_head(fields: &Fields) -> Result<Option<(usize, usize)>> {
+    const NAME: &str = "alignment_heads";
+    let Some(value) = fields.get(NAME) else { return Ok(None) };
+    let number = |value: &serde_json::Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
+    if let Some([head]) = value.as_array().map(Vec::as_slice)
+        && let Some([layer, head]) = head.as_array().map(Vec::as_slice)
+        && let (Some(layer), Some(head)) = (number(layer), number(head))
+    {
+        return Ok(Some((layer, head)));
+    }
+    Err(fields.wrong(NAME, "a list of one pair of decoder layer and head"))
 }

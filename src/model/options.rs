@@ -43,13 +43,29 @@ impl Positions {
     }
 }
 
+/// Which heads of a layer give its attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heads {
+    /// This one, counted from 0.
+    One(usize),
+    /// All of them, averaged: for layers none of whose heads was trained to align.
+    Mean,
+}
+
+impl Default for Heads {
+    /// The first: the one Marian's guided alignment trains.
+    fn default() -> Self {
+        Heads::One(0)
+    }
+}
+
 /// What an engine needs to know besides configuration and weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineOptions {
     /// Decoder layer whose cross-attention is the alignment, counted from 0; `None` is the last.
     pub alignment_layer: Option<usize>,
-    /// Head of that layer, counted from 0. Marian's guided alignment trains head 0.
-    pub alignment_head: usize,
+    /// Heads of that layer.
+    pub alignment_heads: Heads,
     /// Position vectors and layer-norm epsilon.
     pub positions: Positions,
     /// Pieces that are never produced, sorted: decoder steps compute no logits for them, and the probabilities of the

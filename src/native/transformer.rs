@@ -14,6 +14,7 @@ use super::packed::Packed;
 use super::timing::Part;
 use super::workspace::{Workspace, sized};
 use crate::engine::TokenId;
+use crate::model;
 
 /// A whole model, packed for a kernel.
 pub(super) struct Transformer {
@@ -25,8 +26,8 @@ pub(super) struct Transformer {
     pub(super) output: Arc<Packed>,
     /// Which of its columns is whose.
     pub(super) columns: Arc<Columns>,
-    /// Decoder layer and head whose cross-attention is reported.
-    pub(super) alignment: (usize, usize),
+    /// Decoder layer and its heads whose cross-attention is reported.
+    pub(super) alignment: (usize, model::Heads),
 }
 
 /// Consecutive tokens of one hypothesis that enter the decoder together.
@@ -136,7 +137,7 @@ impl Transformer {
     }
 
     /// Runs the decoder over `sequences`; `work.input` then holds its quantised output, one row a token, and
-    /// `attention` the alignment head's weights of each row.
+    /// `attention` the alignment heads' weights of each row.
     pub(super) fn decode(
         &self,
         sequences: &[Sequence<'_>],

@@ -6,7 +6,7 @@ use candle_transformers::models::marian;
 use tarjim::ErrorKind;
 use tarjim::candle::CandleEngine;
 use tarjim::engine::{Engine, ForcedPair, Parent, RowScores, SentenceKey, Session, StepRow, TokenId};
-use tarjim::model::{EngineOptions, ModelFiles};
+use tarjim::model::{EngineOptions, Heads, ModelFiles};
 
 use super::reference::{Reference, distance};
 
@@ -279,8 +279,8 @@ fn an_alignment_head_that_does_not_exist_is_an_error() {
     let reference = Reference::tiny();
     let files = ModelFiles::directory(&reference.folder).unwrap();
     let weights = files.weights().unwrap();
-    for (layer, head) in [(Some(2), 0), (None, 4)] {
-        let options = EngineOptions { alignment_layer: layer, alignment_head: head, ..EngineOptions::default() };
+    for (layer, heads) in [(Some(2), Heads::Mean), (None, Heads::One(4))] {
+        let options = EngineOptions { alignment_layer: layer, alignment_heads: heads, ..EngineOptions::default() };
         let error = CandleEngine::load(&files.config().unwrap(), &weights, &options).unwrap_err();
         assert!(error.to_string().contains("does not exist"), "{error}");
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tarjim::ErrorKind;
 use tarjim::candle::CandleEngine;
 use tarjim::engine::{Engine, Forced, ForcedPair, Parent, SentenceKey, StepRow, TokenId};
-use tarjim::model::{EngineOptions, MarianConfig, ModelFiles};
+use tarjim::model::{EngineOptions, Heads, MarianConfig, ModelFiles};
 use tarjim::native::{Kernel, NativeEngine, NativeOptions};
 use tarjim::search::{BatchOptions, Hypothesis, SearchOptions, search, search_stream};
 
@@ -124,8 +124,11 @@ fn distance(a: impl Iterator<Item = f32>, b: impl Iterator<Item = f32>) -> f64 {
 
 #[test]
 fn forced_scores_and_attention_are_near_the_f32_engine() {
-    for name in MODELS {
-        let model = Model::open(name);
+    for (name, alignment_heads) in
+        MODELS.into_iter().flat_map(|name| [Heads::One(0), Heads::Mean].map(|heads| (name, heads)))
+    {
+        let mut model = Model::open(name);
+        model.options.alignment_heads = alignment_heads;
         let (native, candle) = (model.native(None), model.candle());
         let sources = model.sentences(12, model.config.vocab_size);
         let targets = model.sentences(12, model.config.decoder_vocab_size);

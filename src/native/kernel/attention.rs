@@ -7,6 +7,7 @@
 
 use super::isa::Operation;
 use super::lanes::{Lanes, exponential};
+use crate::model::Heads;
 
 /// Positions in a page.
 pub(in crate::native) const PAGE: usize = 8;
@@ -59,8 +60,8 @@ pub(in crate::native) struct Attend<'a> {
     pub(in crate::native) head_size: usize,
     /// Rows of `heads · head_size` values.
     pub(in crate::native) out: &'a mut [f32],
-    /// A head whose weights are wanted, and where: one vector a query, of as many values as it sees.
-    pub(in crate::native) traced: Option<(usize, &'a mut [Vec<f32>])>,
+    /// Heads whose weights are wanted, and where: one vector a query, of as many values as it sees.
+    pub(in crate::native) traced: Option<(Heads, &'a mut [Vec<f32>])>,
     pub(in crate::native) scratch: &'a mut Vec<f32>,
 }
 
@@ -92,6 +93,26 @@ impl Operation for Attend<'_> {
     }
 }
 
+/// Notes a head's weights. Heads come in order, so a mean has the same bits on every kernel.
+fn trace(traced: Heads, head: usize, heads: usize, weights: &[f32], out: &mut Vec<f32>) {
+    match traced {
+        Heads::One(one) if one != head => {}
+        Heads::One(_) => {
+            out.clear();
+            out.extend_from_slice(weights);
+        }
+        Heads::Mean => {
+            if head == 0 {
+                out.clear();
+                out.resize(weights.len(), 0.0);
+            }
+            for (sum, weight) in out.iter_mut().zip(weights) {
+                *sum += weight / heads as f32;
+            }
+        }
+    }
+}
+
 impl Attend<'_> {
     /// Positions that query `query` sees.
     #[inline(always)]
@@ -116,11 +137,8 @@ impl Attend<'_> {
             let seen = self.seen(first + q);
             let weights = &mut scratch[q * room..(q + 1) * room];
             soften::<L>(weights, seen);
-            if let Some((traced, out)) = &mut self.traced
-                && *traced == head
-            {
-                out[first + q].clear();
-                out[first + q].extend_from_slice(&weights[..seen]);
+            if let Some((traced, out)) = &mut self.traced {
+                trace(*traced, head, self.heads, &weights[..seen], &mut out[first + q]);
             }
         }
         let vectors = self.head_size / 8;

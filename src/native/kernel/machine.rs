@@ -84,6 +84,7 @@ mod tests {
     use super::super::attention::{PAGE, PagedKeys, write_position};
     use super::super::normalize::LayerNorm;
     use super::*;
+    use crate::model::Heads;
     use crate::native::packed::RowSource;
 
     /// A small generator (`SplitMix64`), so that the numbers are the same everywhere.
@@ -249,25 +250,31 @@ mod tests {
         let count = queries.len() / inner;
         let pages: Vec<u32> = (0..arena.len() as u32).collect();
         let mut out = vec![0.0; queries.len()];
-        let mut traced = vec![Vec::new(); count];
-        machine.attend(Attend {
-            queries,
-            stride: inner,
-            count,
-            memory: PagedKeys { arena, pages: &pages, start: 0 },
-            length,
-            causal,
-            heads,
-            head_size,
-            out: &mut out,
-            traced: Some((1, &mut traced)),
-            scratch: &mut Vec::new(),
+        let traces = [Heads::One(0), Heads::One(1), Heads::Mean].map(|wanted| {
+            let mut traced = vec![Vec::new(); count];
+            machine.attend(Attend {
+                queries,
+                stride: inner,
+                count,
+                memory: PagedKeys { arena, pages: &pages, start: 0 },
+                length,
+                causal,
+                heads,
+                head_size,
+                out: &mut out,
+                traced: Some((wanted, &mut traced)),
+                scratch: &mut Vec::new(),
+            });
+            for (i, weights) in traced.iter().enumerate() {
+                assert_eq!(weights.len(), length + if causal { i } else { 0 });
+                assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            }
+            traced.concat()
         });
-        for (i, weights) in traced.iter().enumerate() {
-            assert_eq!(weights.len(), length + if causal { i } else { 0 });
-            assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        for ((one, other), mean) in traces[0].iter().zip(&traces[1]).zip(&traces[2]) {
+            assert!(((one + other) / 2.0 - mean).abs() < 1e-6);
         }
-        out.extend(traced.into_iter().flatten());
+        out.extend(traces.concat());
         out
     }
 

@@ -451,6 +451,7 @@ pub(crate) mod tests {
                 target_span: Span::new(start, document.text.len()),
                 target,
                 score: -0.5,
+                confidence: 0.5,
                 alignment: Alignment {
                     links: (0..count).map(|word| Link { source: word, target: word, probability: 0.75 }).collect(),
                     null: vec![0.25; count],

@@ -225,6 +225,7 @@ struct TranslatedSentence<'a> {
     target: &'a str,
     target_span: Span,
     score: f32,
+    confidence: Probability,
     source_tokens: Vec<Span>,
     target_tokens: Vec<Span>,
     /// `[source word, target word, probability]`
@@ -233,6 +234,8 @@ struct TranslatedSentence<'a> {
     null_probabilities: Vec<Probability>,
     #[serde(skip_serializing_if = "<[f32]>::is_empty")]
     token_scores: &'a [f32],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    token_confidences: Vec<Probability>,
     flags: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     flag_details: Vec<FlagDetail<'a>>,
@@ -306,6 +309,7 @@ fn translated<'a>(
         target: &sentence.target,
         target_span: target_text.convert(sentence.target_span),
         score: sentence.score,
+        confidence: Probability(sentence.confidence),
         source_tokens: spans(&source, &sentence.source_words),
         target_tokens: spans(&target, &sentence.target_words),
         alignment: sentence
@@ -316,6 +320,7 @@ fn translated<'a>(
             .collect(),
         null_probabilities: sentence.alignment.null.iter().map(|&share| Probability(share)).collect(),
         token_scores: &sentence.word_log_probs,
+        token_confidences: sentence.word_confidences.iter().map(|&confidence| Probability(confidence)).collect(),
         flags: sentence.flags.iter().map(|flag| flag.kind.name()).collect(),
         flag_details: sentence
             .flags
@@ -369,7 +374,7 @@ mod tests {
             output,
             concat!(
                 r#"{"text":"a b. c","translation":"A B. C","model":"tarjim-ar-en","sentences":["#,
-                r#"{"source":"a b. c","source_span":[0,6],"target":"A B. C","target_span":[0,6],"score":-0.5,"#,
+                r#"{"source":"a b. c","source_span":[0,6],"target":"A B. C","target_span":[0,6],"score":-0.5,"confidence":0.5,"#,
                 r#""source_tokens":[[0,1],[2,4],[5,6]],"target_tokens":[[0,1],[2,4],[5,6]],"#,
                 r#""alignment":[[0,0,0.75],[1,1,0.75],[2,2,0.75]],"null_probabilities":[0.25,0.25,0.25],"flags":[]}]}"#,
                 "\n"
@@ -435,6 +440,7 @@ mod tests {
         }];
         sentence.n_best = vec![Candidate { target: "ABC".to_owned(), score: -0.25 }];
         sentence.word_log_probs = vec![-1.5];
+        sentence.word_confidences = vec![0.9];
         sentence.pieces = Some(SentencePieces {
             source: vec![Span::new(0, 3)],
             target: vec![Span::new(0, 3)],
@@ -451,7 +457,7 @@ mod tests {
             r#""line":1,"text":"abc""#,
             r#""flags":["split"],"flag_details":[{"kind":"split","reason":"too long","source":[[0,3]],"target":[]}]"#,
             r#""n_best":[{"target":"ABC","score":-0.25}]"#,
-            r#""token_scores":[-1.5]"#,
+            r#""token_scores":[-1.5],"token_confidences":[0.9]"#,
             r#""pieces":{"source":[[0,3]],"target":[[0,3]],"scores":[-1.5],"attention":[[1.0,0.0]]}"#,
         ] {
             assert!(output.contains(part), "{part} in {output}");

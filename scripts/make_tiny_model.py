@@ -168,7 +168,7 @@ def main():
         activation_function="swish", scale_embedding=True, static_position_embeddings=True, max_position_embeddings=128,
         pad_token_id=pad, eos_token_id=0, bos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
         dropout=0.0, init_std=0.1, share_encoder_decoder_embeddings=True,
-        normalize_before=False, normalize_embedding=False, add_final_layer_norm=False,
+        normalize_before=False, normalize_embedding=False, add_final_layer_norm=False, alignment_heads=[[1, 0]],
     )
     model = MarianMTModel._from_config(config, attn_implementation="eager")
     model.model.shared.weight.data[pad] = 0

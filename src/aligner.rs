@@ -1,6 +1,7 @@
 //! Aligns and judges translations that exist already: forced decoding, links, confidence and flags for given pairs.
 
 use crate::alignment::forced::{ForcedDecoder, ForcedSentence, SentencePair};
+use crate::alignment::lexicon::soft_alignment;
 use crate::alignment::natural::running_text;
 use crate::alignment::{Lexicon, LinkForm, Matrix, word_log_probs};
 use crate::confidence::{Calibration, Observed};
@@ -11,7 +12,7 @@ use crate::translation::Sentence;
 use crate::words::{spaced, words};
 
 /// What an [`Aligner`] does beside decoding.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct AlignerOptions<'a> {
     /// Which links to keep.
     pub links: LinkForm,
@@ -19,7 +20,10 @@ pub struct AlignerOptions<'a> {
     pub pretokenized: bool,
     /// Counts that sharpen the attention; without them the attention stands alone.
     pub lexicon: Option<&'a Lexicon>,
-    /// Leaves the model's attention out, where its layer was not trained to align; then the lexicon stands alone.
+    /// A second model for the same pairs, whose attention gives the links where the first one's was not trained to; the
+    /// first still scores.
+    pub guide: Option<ForcedDecoder<'a>>,
+    /// Leaves all attention out; then the lexicon stands alone.
     pub without_attention: bool,
     /// How the model's probabilities become confidences.
     pub calibration: Option<&'a Calibration>,
@@ -42,13 +46,24 @@ struct Prepared {
     target_words: Vec<Span>,
 }
 
+impl Prepared {
+    fn pair(&self) -> SentencePair<'_> {
+        SentencePair {
+            source: &self.source,
+            target: &self.target,
+            source_words: &self.source_words,
+            target_words: &self.target_words,
+        }
+    }
+}
+
 impl<'a> Aligner<'a> {
     /// An aligner over a model.
     pub fn new(decoder: ForcedDecoder<'a>, options: AlignerOptions<'a>) -> Self {
         Aligner { decoder, options }
     }
 
-    /// The same aligner with the model's attention alone.
+    /// The same aligner with attention alone.
     #[must_use]
     pub fn without_lexicon(mut self) -> Self {
         self.options.lexicon = None;
@@ -62,10 +77,24 @@ impl<'a> Aligner<'a> {
     /// # Errors
     /// The engine fails; what is wrong with one pair is that pair's outcome.
     pub fn align(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<Sentence>>> {
-        let (prepared, forced) = self.force(pairs)?;
-        let outcomes = pairs.iter().zip(prepared).zip(forced);
+        let prepared = self.prepared(pairs);
+        let ready: Vec<SentencePair<'_>> = prepared.iter().map(Prepared::pair).collect();
+        let forced = self.decoder.force(&ready)?;
+        let guided = match &self.options.guide {
+            Some(guide) => guide.attention(&ready)?,
+            None => vec![None; pairs.len()],
+        };
+        let outcomes = pairs.iter().zip(&prepared).zip(forced.into_iter().zip(guided));
         Ok(outcomes
-            .map(|((&(source, target), prepared), forced)| self.sentence(source, target, &prepared, forced?))
+            .map(|((&(source, target), pair), (forced, guided))| {
+                let forced = forced?;
+                let attention = match self.options.guide {
+                    Some(_) => guided,
+                    None if self.options.without_attention => None,
+                    None => Some(Matrix::of_words(&forced.pieces, &pair.source_words, &pair.target_words)?),
+                };
+                self.sentence(source, target, pair, forced, attention)
+            })
             .collect())
     }
 
@@ -74,22 +103,12 @@ impl<'a> Aligner<'a> {
     /// # Errors
     /// As [`align`](Aligner::align).
     pub fn score(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<ForcedSentence>>> {
-        Ok(self.force(pairs)?.1)
+        let prepared = self.prepared(pairs);
+        self.decoder.force(&prepared.iter().map(Prepared::pair).collect::<Vec<_>>())
     }
 
-    fn force(&self, pairs: &[(&str, &str)]) -> Result<(Vec<Prepared>, Vec<Result<ForcedSentence>>)> {
-        let prepared: Vec<Prepared> = pairs.iter().map(|&(source, target)| self.prepare(source, target)).collect();
-        let ready: Vec<SentencePair<'_>> = prepared
-            .iter()
-            .map(|pair| SentencePair {
-                source: &pair.source,
-                target: &pair.target,
-                source_words: &pair.source_words,
-                target_words: &pair.target_words,
-            })
-            .collect();
-        let forced = self.decoder.force(&ready)?;
-        Ok((prepared, forced))
+    fn prepared(&self, pairs: &[(&str, &str)]) -> Vec<Prepared> {
+        pairs.iter().map(|&(source, target)| self.prepare(source, target)).collect()
     }
 
     fn prepare(&self, source: &str, target: &str) -> Prepared {
@@ -104,18 +123,16 @@ impl<'a> Aligner<'a> {
         Prepared { source, target, source_words, target_words }
     }
 
-    fn sentence(&self, source: &str, target: &str, pair: &Prepared, forced: ForcedSentence) -> Result<Sentence> {
-        let attention = Matrix::of_words(&forced.pieces, &pair.source_words, &pair.target_words)?;
-        let matrix = match self.options.lexicon {
-            Some(lexicon) => lexicon.refine(
-                (!self.options.without_attention).then_some(&attention),
-                &pair.source,
-                &pair.source_words,
-                &pair.target,
-                &pair.target_words,
-            )?,
-            None => attention,
-        };
+    fn sentence(
+        &self,
+        source: &str,
+        target: &str,
+        pair: &Prepared,
+        forced: ForcedSentence,
+        attention: Option<Matrix>,
+    ) -> Result<Sentence> {
+        let SentencePair { source: read, target: said, source_words, target_words } = pair.pair();
+        let matrix = soft_alignment(self.options.lexicon, attention, read, source_words, said, target_words)?;
         let log_probs = word_log_probs(&forced.pieces.log_probs, &forced.pieces.target, &pair.target_words);
         let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
         let observed = Observed {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{MarianConfig, MarianWeights, Matrix, ModelFiles, Weights};
 
 /// The files that are carried over as they are.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",
@@ -21,6 +21,7 @@ const SETTINGS: [&str; 7] = [
     "target_vocab.json",
     "source.spm",
     "target.spm",
+    "confidence.json",
 ];
 
 /// What quantisation did.

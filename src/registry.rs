@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::MarianConfig;
 
 /// The name of the model that is compiled into the command.
 pub const DEFAULT_MODEL: &str = "tarjim-ar-en";
@@ -57,7 +58,7 @@ pub struct Entry {
     /// Decoding defaults where the model's own files say nothing.
     #[serde(default)]
     pub decoding: Decoding,
-    /// The head that was trained on word links, if one was.
+    /// The head that was trained on word links, where one was and the model's own files don't say so.
     pub alignment: Option<AlignmentHead>,
 }
 
@@ -161,6 +162,12 @@ impl Registry {
             .find(|entry| entry.name == name_or_repo)
             .or_else(|| self.models.iter().find(|entry| entry.repo.as_deref() == Some(name_or_repo)))
     }
+}
+
+/// The head of a model that was trained on word links, if one was: by the table, else by the model's `config.json`.
+pub fn guided_head(entry: Option<&Entry>, config: &MarianConfig) -> Option<AlignmentHead> {
+    let own = config.guided_head.map(|(layer, head)| AlignmentHead { layer, head });
+    entry.and_then(|entry| entry.alignment).or(own)
 }
 
 impl Entry {

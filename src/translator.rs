@@ -4,18 +4,20 @@ mod assembly;
 mod builder;
 mod cache;
 mod source;
+mod witness;
 mod workers;
 
 pub use builder::{EngineChoice, TranslatorBuilder};
+pub use witness::AlignerChoice;
 
 use std::num::NonZero;
 
 use crate::aligner::{Aligner, AlignerOptions};
-use crate::alignment::forced::{ForcedDecoder, ForcedOptions};
-use crate::alignment::{Lexicon, LinkForm};
+use crate::alignment::forced::{ForcedDecoder, ForcedOptions, SentencePair};
+use crate::alignment::{Lexicon, LinkForm, Matrix};
 use crate::confidence::Calibration;
 use crate::engine::{Engine, TokenId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flags::FlagOptions;
 use crate::model::ModelFiles;
 use crate::normalizer::Normalizer;
@@ -25,9 +27,10 @@ use crate::splitter::Splitter;
 use crate::translation::{Document, Sentence};
 use crate::vocabulary::Vocabulary;
 
-use assembly::Assembler;
+use assembly::{Assembler, Draft};
 use cache::SentenceCache;
 use source::Plan;
+use witness::Witness;
 
 /// A loaded model with everything around it that turns Arabic text into English.
 ///
@@ -55,6 +58,7 @@ pub struct Translator {
     normalizer: Normalizer,
     splitter: Splitter,
     calibration: Calibration,
+    witness: Witness,
     lexicon: Option<&'static Lexicon>,
     links: LinkForm,
     flags: FlagOptions,
@@ -98,7 +102,7 @@ impl Translator {
     /// An aligner over this model, for translations that exist already. `pretokenized` text has its words parted by
     /// spaces.
     pub fn aligner(&self, pretokenized: bool) -> Aligner<'_> {
-        let options = ForcedOptions { threads: self.threads, ..ForcedOptions::default() };
+        let options = ForcedOptions { threads: self.threads, shift: self.witness.shifts(), ..ForcedOptions::default() };
         let decoder = ForcedDecoder::new(&*self.engine, &self.vocabulary, &self.normalizer, self.search.start, options);
         Aligner::new(
             decoder,
@@ -106,7 +110,8 @@ impl Translator {
                 links: self.links,
                 pretokenized,
                 lexicon: self.lexicon,
-                without_attention: false,
+                guide: self.witness.guide().map(|guide| guide.decoder(&self.normalizer, self.threads)),
+                without_attention: matches!(self.witness, Witness::None),
                 calibration: Some(&self.calibration),
                 flags: self.flags,
             },
@@ -204,19 +209,52 @@ impl Translator {
             lexicon: self.lexicon,
             links: self.links,
             flags: &self.flags,
+            shift: self.witness.shifts(),
         };
-        sentences
+        let drafts: Vec<Result<Vec<Draft<'_>>>> = sentences
             .iter()
             .zip(&plans)
             .map(|(sentence, plan)| match plan {
-                Plan::Copy => Ok(assembly::copy(sentence)),
+                Plan::Copy => Ok(Vec::new()),
                 Plan::Translate(parts) => {
                     // All of this sentence's parts are taken before a failure is looked at.
                     let hypotheses: Vec<Result<_>> = hypotheses.by_ref().take(parts.len()).collect();
-                    assembler.sentence(sentence, parts, &hypotheses.into_iter().collect::<Result<Vec<_>>>()?)
+                    Ok(assembler.drafts(sentence, parts, &hypotheses.into_iter().collect::<Result<Vec<_>>>()?))
+                }
+            })
+            .collect();
+        let mut attention = self.attention(&drafts).into_iter();
+        sentences
+            .iter()
+            .zip(&plans)
+            .zip(drafts)
+            .map(|((sentence, plan), drafts)| {
+                let drafts = drafts?;
+                let attention: Vec<Result<Option<Matrix>>> = attention.by_ref().take(drafts.len()).collect();
+                let attention = attention.into_iter().collect::<Result<Vec<_>>>()?;
+                match plan {
+                    Plan::Copy => Ok(assembly::copy(sentence)),
+                    Plan::Translate(_) => assembler.sentence(sentence, drafts, attention),
                 }
             })
             .collect()
+    }
+
+    /// The attention over the words of each draft, in common batches where it takes a second pass; `None` where there is
+    /// none.
+    fn attention(&self, drafts: &[Result<Vec<Draft<'_>>>]) -> Vec<Result<Option<Matrix>>> {
+        let drafts = || drafts.iter().flatten().flatten();
+        match &self.witness {
+            Witness::Own { .. } => drafts().map(|draft| draft.attention().map(Some)).collect(),
+            Witness::None => drafts().map(|_| Ok(None)).collect(),
+            Witness::Guide(guide) => {
+                let pairs: Vec<SentencePair<'_>> = drafts().map(Draft::pair).collect();
+                match guide.decoder(&self.normalizer, self.threads).attention(&pairs) {
+                    Ok(attention) => attention.into_iter().map(Ok).collect(),
+                    Err(error) => pairs.iter().map(|_| Err(Error::new(error.kind(), error.to_string()))).collect(),
+                }
+            }
+        }
     }
 }
 

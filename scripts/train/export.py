@@ -50,7 +50,8 @@ def main():
         vocab_size=pad + 1, d_model=o["width"], encoder_layers=o["encoder"], decoder_layers=o["decoder"],
         encoder_ffn_dim=o["inner"], decoder_ffn_dim=o["inner"], encoder_attention_heads=o["heads"],
         decoder_attention_heads=o["heads"], activation_function="relu", scale_embedding=True,
-        static_position_embeddings=True, max_position_embeddings=512, dropout=0.1, **special)
+        static_position_embeddings=True, max_position_embeddings=512, dropout=0.1,
+        alignment_heads=[[o["decoder"] - 1, 0]], **special)
     theirs = MarianMTModel(config).eval()
     weights = {}
     for name, value in kept["model"].items():

@@ -8,6 +8,7 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Matrix;
 use crate::engine::{Engine, Forced, ForcedPair, TokenId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::normalizer::Normalizer;
@@ -131,6 +132,25 @@ impl<'a> ForcedDecoder<'a> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// The attention over the words of each pair; `None` where a pair cannot go through the model, as one with a word
+    /// longer than its positions can't.
+    ///
+    /// # Errors
+    /// As [`force`](ForcedDecoder::force).
+    pub fn attention(&self, pairs: &[SentencePair<'_>]) -> Result<Vec<Option<Matrix>>> {
+        let forced = self.force(pairs)?;
+        pairs
+            .iter()
+            .zip(forced)
+            .map(|(pair, forced)| {
+                forced
+                    .ok()
+                    .map(|forced| Matrix::of_words(&forced.pieces, pair.source_words, pair.target_words))
+                    .transpose()
+            })
+            .collect()
     }
 
     /// Cuts a pair into parts that fit the model, halving both sides at the same share of their words. Translations of

@@ -254,6 +254,22 @@ impl Lexicon {
     }
 }
 
+/// The soft alignment from what is at hand: attention and lexicon, or either alone. From neither no word has a partner.
+pub(crate) fn soft_alignment(
+    lexicon: Option<&Lexicon>,
+    attention: Option<Matrix>,
+    source: &str,
+    source_words: &[Span],
+    target: &str,
+    target_words: &[Span],
+) -> Result<Matrix> {
+    match (lexicon, attention) {
+        (Some(lexicon), attention) => lexicon.refine(attention.as_ref(), source, source_words, target, target_words),
+        (None, Some(attention)) => Ok(attention),
+        (None, None) => Matrix::from_rows(&vec![vec![0.0; source_words.len()]; target_words.len()]),
+    }
+}
+
 struct SourceWord {
     count: Count,
     /// The lines of target words, and the number of links to each.

@@ -9,6 +9,7 @@ use tarjim::alignment::{Link, LinkForm, Matrix, lines, marian, pharaoh};
 use tarjim::format::{self, Format, Offsets, ReadOptions, Record, RecordReader, RecordWriter, WriteOptions};
 use tarjim::report::{ReportOptions, render};
 use tarjim::translation::{Document, Sentence};
+use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result};
 
 use super::model::ModelArgs;
@@ -52,7 +53,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEURISTIC", default_value = "grow-diag-final-and", requires = "reverse")]
     symmetrization: Heuristic,
 
-    /// Use the model's attention alone, without the lexicon
+    /// Where links come from, beside the lexicon: auto (the model's own head if it has one trained for it, else default),
+    /// default (a second pass through the default model), model (its own attention), shifted:LAYER (its own attention,
+    /// all heads of a decoder layer from 0, one step later), or lexicon (nothing else)
+    #[arg(long, value_name = "ALIGNER", default_value = "auto")]
+    aligner: AlignerChoice,
+
+    /// Use attention alone, without the lexicon
     #[arg(long)]
     no_lexicon: bool,
 
@@ -91,12 +98,15 @@ enum OutputForm {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
+    if args.no_lexicon && args.aligner == AlignerChoice::Lexicon {
+        return Err(Error::new(ErrorKind::Usage, "`--aligner lexicon` and `--no-lexicon` leave nothing to align with"));
+    }
     let mut pairs = args.pairs.open()?;
     let mut reverse = match &args.reverse {
         Some(path) => Some(Reverse::open(path)?),
         None => None,
     };
-    let translator = args.model.builder().links(args.alignment).build()?;
+    let translator = args.model.builder().links(args.alignment).aligner(args.aligner).build()?;
     let mut aligner = translator.aligner(args.pretokenized);
     if args.no_lexicon {
         aligner = aligner.without_lexicon();

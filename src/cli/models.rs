@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tarjim::hub::{Hub, HubOptions, Location, Verdict};
 use tarjim::model::ModelFiles;
 use tarjim::quantization::quantize;
-use tarjim::registry::Entry;
+use tarjim::registry::{Entry, guided_head};
 use tarjim::{Error, ErrorKind, Result};
 
 use super::Talk;
@@ -137,17 +137,25 @@ fn show(hub: &Hub, name: &str) -> Result<String> {
         None => line("folder", format!("not on this machine: `tarjim models fetch {name}`")),
     }
     let id = name.split_once('@').map_or(name, |(id, _)| id);
-    if let Some(entry) = hub.registry().find(id) {
+    let entry = hub.registry().find(id);
+    if let Some(entry) = entry {
         describe(entry, &mut line);
     }
+    let mut head = entry.and_then(|entry| entry.alignment);
     if local.is_some() {
         let files = hub.resolve(name)?;
         let config = files.config()?;
+        head = guided_head(entry, &config);
         let layers = format!("{} + {}, width {}", config.encoder_layers, config.decoder_layers, config.d_model);
         line("layers", layers);
         line("vocabulary", format!("{} pieces", config.vocab_size));
         line("digest", files.digest()?);
     }
+    let alignment = match head {
+        Some(head) => format!("decoder layer {}, head {}", head.layer, head.head),
+        None => "no trained head: links come from a second pass through the default model".to_owned(),
+    };
+    line("alignment", alignment);
     Ok(text)
 }
 
@@ -161,14 +169,6 @@ fn describe(entry: &Entry, line: &mut impl FnMut(&str, String)) {
     for quality in &entry.quality {
         line("quality", format!("{} {} on {} ({})", quality.metric, quality.score, quality.set, quality.by));
     }
-    line(
-        "alignment",
-        match entry.alignment {
-            Some(head) => format!("decoder layer {}, head {}", head.layer, head.head),
-            None if entry.repo.is_none() => "last decoder layer, head 0".to_owned(),
-            None => "no trained head: links come from a second pass through the default model".to_owned(),
-        },
-    );
 }
 
 fn verify(hub: &Hub, name: &str) -> Result<Outcome> {

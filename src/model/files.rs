@@ -15,7 +15,7 @@ use super::{safetensors, torch};
 use crate::{Error, ErrorKind, Result};
 
 /// The files that make a model, in the order its digest takes them.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",
@@ -23,6 +23,7 @@ const SETTINGS: [&str; 7] = [
     "target_vocab.json",
     "source.spm",
     "target.spm",
+    "confidence.json",
 ];
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
@@ -90,6 +91,11 @@ impl ModelFiles {
                 .with_hint("name a model folder, or build with the feature `embedded-model`"));
         }
         Ok(ModelFiles { name: EMBEDDED_NAME.to_owned(), place: Place::Embedded(EMBEDDED) })
+    }
+
+    /// Whether these are the files that are compiled in.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.place, Place::Embedded(_))
     }
 
     /// The model's name: the folder's, the hub id, or the default model's.

@@ -1,5 +1,7 @@
 //! The target side of the pipeline: from hypotheses to sentences, and from sentences to the document.
 
+use crate::alignment::forced::SentencePair;
+use crate::alignment::lexicon::soft_alignment;
 use crate::alignment::{Alignment, Lexicon, Link, LinkForm, Matrix, word_log_probs};
 use crate::confidence::{Calibration, Observed};
 use crate::engine::TokenId;
@@ -21,6 +23,40 @@ pub(super) struct Assembler<'a> {
     pub(super) lexicon: Option<&'a Lexicon>,
     pub(super) links: LinkForm,
     pub(super) flags: &'a FlagOptions,
+    /// Whether a piece's attention is that of the step after it.
+    pub(super) shift: bool,
+}
+
+/// What is translated but not aligned yet: a sentence, or a stretch of a very long one.
+pub(super) struct Draft<'a> {
+    source: &'a str,
+    /// Where it begins in the sentence.
+    offset: usize,
+    target: String,
+    source_words: Vec<Span>,
+    target_words: Vec<Span>,
+    pieces: SentencePieces,
+    score: f32,
+    /// Its parts, where there are several.
+    parts: Vec<Span>,
+    n_best: Vec<Candidate>,
+}
+
+impl Draft<'_> {
+    /// The two texts with their words.
+    pub(super) fn pair(&self) -> SentencePair<'_> {
+        SentencePair {
+            source: self.source,
+            target: &self.target,
+            source_words: &self.source_words,
+            target_words: &self.target_words,
+        }
+    }
+
+    /// What the model that translated looked at.
+    pub(super) fn attention(&self) -> Result<Matrix> {
+        Matrix::of_words(&self.pieces, &self.source_words, &self.target_words)
+    }
 }
 
 /// The most parts of a sentence that are aligned together. Their attention is a square of all their pieces; a "sentence"
@@ -28,18 +64,42 @@ pub(super) struct Assembler<'a> {
 const MOST_PARTS: usize = 8;
 
 impl Assembler<'_> {
-    /// A sentence's parts, each with its hypotheses, become one sentence; its spans count from the sentence's start.
-    pub(super) fn sentence(&self, source: &str, parts: &[Part], hypotheses: &[Vec<Hypothesis>]) -> Result<Sentence> {
+    /// A sentence's parts, each with its hypotheses, become one draft, or one for every eight of them.
+    pub(super) fn drafts<'s>(&self, source: &'s str, parts: &[Part], hypotheses: &[Vec<Hypothesis>]) -> Vec<Draft<'s>> {
         if parts.len() <= MOST_PARTS {
-            return self.together(source, parts, hypotheses);
+            return vec![self.draft(source, 0, parts, hypotheses)];
+        }
+        let groups = parts.chunks(MOST_PARTS).zip(hypotheses.chunks(MOST_PARTS));
+        groups
+            .map(|(parts, hypotheses)| {
+                let span = parts.iter().map(Part::span).reduce(Span::cover).unwrap_or_default();
+                let moved: Vec<Part> = parts.iter().map(|part| part.moved_back(span.start)).collect();
+                self.draft(span.of(source), span.start, &moved, hypotheses)
+            })
+            .collect()
+    }
+
+    /// A sentence's drafts, each with the attention over its words, become one sentence; its spans count from the
+    /// sentence's start.
+    pub(super) fn sentence(
+        &self,
+        source: &str,
+        drafts: Vec<Draft<'_>>,
+        attention: Vec<Option<Matrix>>,
+    ) -> Result<Sentence> {
+        let groups = drafts.len();
+        let mut aligned = drafts.into_iter().zip(attention);
+        if groups == 1
+            && let Some((draft, attention)) = aligned.next()
+        {
+            return self.align(draft, attention);
         }
         let mut whole = Sentence { source: source.to_owned(), ..Sentence::default() };
-        for (parts, hypotheses) in parts.chunks(MOST_PARTS).zip(hypotheses.chunks(MOST_PARTS)) {
-            let span = parts.iter().map(Part::span).reduce(Span::cover).unwrap_or_default();
-            let moved: Vec<Part> = parts.iter().map(|part| part.moved_back(span.start)).collect();
-            append(&mut whole, self.together(span.of(source), &moved, hypotheses)?, span.start);
+        for (draft, attention) in aligned {
+            let offset = draft.offset;
+            append(&mut whole, self.align(draft, attention)?, offset);
         }
-        let groups = parts.len().div_ceil(MOST_PARTS) as f32;
+        let groups = groups.max(1) as f32;
         whole.score /= groups;
         whole.confidence /= groups;
         whole.source_span = Span::new(0, source.len());
@@ -47,12 +107,12 @@ impl Assembler<'_> {
         Ok(whole)
     }
 
-    fn together(&self, source: &str, parts: &[Part], hypotheses: &[Vec<Hypothesis>]) -> Result<Sentence> {
+    fn draft<'s>(&self, source: &'s str, offset: usize, parts: &[Part], hypotheses: &[Vec<Hypothesis>]) -> Draft<'s> {
         let mut target = String::new();
         let mut pieces = SentencePieces::default();
         let mut score = 0.0;
         for (part, best) in parts.iter().zip(hypotheses).filter_map(|(part, list)| Some((part, list.first()?))) {
-            let (text, mut part_pieces) = self.surface(best);
+            let (text, mut part_pieces) = self.surface(best, part.ids.len());
             part_pieces.source.clone_from(&part.spans);
             if !target.is_empty() && !text.is_empty() {
                 target.push(' ');
@@ -61,12 +121,22 @@ impl Assembler<'_> {
             target += &text;
             score += best.score / parts.len() as f32;
         }
-        let source_words = words(source);
-        let target_words = words(&target);
-        let mut matrix = Matrix::of_words(&pieces, &source_words, &target_words)?;
-        if let Some(lexicon) = self.lexicon {
-            matrix = lexicon.refine(Some(&matrix), source, &source_words, &target, &target_words)?;
+        Draft {
+            source,
+            offset,
+            source_words: words(source),
+            target_words: words(&target),
+            target,
+            pieces,
+            score,
+            parts: if parts.len() > 1 { parts.iter().map(Part::span).collect() } else { Vec::new() },
+            n_best: self.n_best(hypotheses),
         }
+    }
+
+    fn align(&self, draft: Draft<'_>, attention: Option<Matrix>) -> Result<Sentence> {
+        let Draft { source, target, source_words, target_words, pieces, score, parts, n_best, .. } = draft;
+        let matrix = soft_alignment(self.lexicon, attention, source, &source_words, &target, &target_words)?;
         let log_probs = word_log_probs(&pieces.log_probs, &pieces.target, &target_words);
         let confidence = self.calibration.confidence(&Observed {
             log_probs: &pieces.log_probs,
@@ -75,7 +145,6 @@ impl Assembler<'_> {
             source_letters: letters(source),
             target_letters: letters(&target),
         });
-        let part_spans: Vec<Span> = if parts.len() > 1 { parts.iter().map(Part::span).collect() } else { Vec::new() };
         let flags = flags::check(
             &Evidence {
                 source,
@@ -85,7 +154,7 @@ impl Assembler<'_> {
                 matrix: Some(&matrix),
                 confidence: Some(confidence.sentence),
                 word_confidences: &confidence.words,
-                parts: &part_spans,
+                parts: &parts,
             },
             self.flags,
         );
@@ -104,22 +173,31 @@ impl Assembler<'_> {
             word_log_probs: log_probs,
             pieces: Some(pieces),
             flags,
-            n_best: self.n_best(hypotheses),
+            n_best,
         })
     }
 
-    /// The printed form of a hypothesis with its pieces, without the end of the sentence.
-    fn surface(&self, hypothesis: &Hypothesis) -> (String, SentencePieces) {
+    /// The printed form of a hypothesis with its pieces, without the end of the sentence; `columns` are the source's
+    /// pieces with the end.
+    fn surface(&self, hypothesis: &Hypothesis, columns: usize) -> (String, SentencePieces) {
         let tokens = self.content(&hypothesis.tokens);
-        let mut decoded = self.vocabulary.decode_target(tokens);
-        let text = punctuation::tidy(&decoded.text, &mut decoded.spans);
+        let mut attention: Vec<Vec<f32>> =
+            hypothesis.attention.iter().skip(usize::from(self.shift)).take(tokens.len()).cloned().collect();
+        // A hypothesis that was cut off has no step after its last piece: that one looked at nothing.
+        attention.resize_with(tokens.len(), || (1..=columns).map(|at| f32::from(at == columns)).collect());
+        let (text, spans) = self.text(tokens);
         let pieces = SentencePieces {
             source: Vec::new(),
-            target: decoded.spans,
+            target: spans,
             log_probs: hypothesis.log_probs[..tokens.len()].to_vec(),
-            attention: hypothesis.attention[..tokens.len()].to_vec(),
+            attention,
         };
         (text, pieces)
+    }
+
+    fn text(&self, tokens: &[TokenId]) -> (String, Vec<Span>) {
+        let mut decoded = self.vocabulary.decode_target(tokens);
+        (punctuation::tidy(&decoded.text, &mut decoded.spans), decoded.spans)
     }
 
     fn content<'t>(&self, tokens: &'t [TokenId]) -> &'t [TokenId] {
@@ -134,7 +212,10 @@ impl Assembler<'_> {
         match hypotheses {
             [list] if list.len() > 1 => list
                 .iter()
-                .map(|hypothesis| Candidate { target: self.surface(hypothesis).0, score: hypothesis.score })
+                .map(|hypothesis| Candidate {
+                    target: self.text(self.content(&hypothesis.tokens)).0,
+                    score: hypothesis.score,
+                })
                 .collect(),
             _ => Vec::new(),
         }

@@ -7,20 +7,21 @@ use std::thread;
 use crate::alignment::{Lexicon, LinkForm};
 use crate::candle::CandleEngine;
 use crate::confidence::Calibration;
-use crate::engine::{Engine, TokenId};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::FlagOptions;
 use crate::hub::{self, HubOptions, Location};
 use crate::model::{EngineOptions, GenerationConfig, MarianConfig, ModelFiles, Positions};
 use crate::native::{Kernel, NativeEngine, NativeOptions};
 use crate::normalizer::Normalizer;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Registry, guided_head};
 use crate::search::{BatchOptions, SearchOptions};
 use crate::splitter::Splitter;
 use crate::vocabulary::Vocabulary;
 
 use super::Translator;
 use super::cache::SentenceCache;
+use super::witness::{AlignerChoice, Witness, engine_options};
 
 /// What computes the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct TranslatorBuilder {
     normalizer: Normalizer,
     splitter: Splitter,
     positions: Positions,
+    aligner: AlignerChoice,
     links: LinkForm,
     flags: FlagOptions,
     sentence_cache: usize,
@@ -91,6 +93,7 @@ impl Default for TranslatorBuilder {
             normalizer: Normalizer::default(),
             splitter: Splitter::default(),
             positions: Positions::default(),
+            aligner: AlignerChoice::default(),
             links: LinkForm::default(),
             flags: FlagOptions::default(),
             sentence_cache: 0,
@@ -233,6 +236,13 @@ impl TranslatorBuilder {
         self
     }
 
+    /// Whose attention the links are read from.
+    #[must_use]
+    pub fn aligner(mut self, choice: AlignerChoice) -> Self {
+        self.aligner = choice;
+        self
+    }
+
     /// Which links the alignments keep: the best partners of both sides unless set.
     #[must_use]
     pub fn links(mut self, form: LinkForm) -> Self {
@@ -265,32 +275,25 @@ impl TranslatorBuilder {
         let config = files.config()?;
         let generation = files.generation_config()?;
         let search = self.search_options(&generation, entry)?;
-        let vocabulary = Vocabulary::from_bytes(
-            &files.require("source.spm")?,
-            &files.require("target.spm")?,
-            &files.require("vocab.json")?,
-        )
-        .map_err(|error| error.at(files.name()))?;
-        if vocabulary.len() > config.vocab_size {
-            let message = format!(
-                "{}: `vocab.json` has {} pieces, `config.json` says {}",
-                files.name(),
-                vocabulary.len(),
-                config.vocab_size
-            );
-            return Err(Error::new(ErrorKind::Model, message));
-        }
+        let vocabulary = vocabulary(&files, &config)?;
         let calibration = match files.read("confidence.json")? {
             Some(bytes) => Calibration::parse(&bytes).map_err(|error| error.at(files.name()))?,
             None => Calibration::default(),
         };
-        let engine = self.load_engine(&files, &config, generation.suppressed, entry)?;
+        let head = guided_head(entry, &config);
+        let options = EngineOptions {
+            positions: self.positions,
+            suppressed: generation.suppressed,
+            ..engine_options(self.aligner, head)
+        };
+        let engine = self.load_engine(&files, &config, &options)?;
         let threads = match self.threads {
             0 => thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             threads => NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
         };
         Ok(Translator {
             max_pieces: self.max_length.min(engine.dimensions().source_positions).max(2),
+            witness: Witness::choose(self.aligner, &files, head, self.kernel)?,
             files,
             vocabulary,
             engine,
@@ -323,23 +326,15 @@ impl TranslatorBuilder {
         &self,
         files: &ModelFiles,
         config: &MarianConfig,
-        suppressed: Vec<TokenId>,
-        entry: Option<&Entry>,
+        options: &EngineOptions,
     ) -> Result<Box<dyn Engine>> {
-        let head = entry.and_then(|entry| entry.alignment);
-        let options = EngineOptions {
-            alignment_layer: head.map(|head| head.layer),
-            alignment_head: head.map_or(0, |head| head.head),
-            positions: self.positions,
-            suppressed,
-        };
         let weights = files.weights()?;
         Ok(match self.engine {
             EngineChoice::Native => {
                 let native = NativeOptions { kernel: self.kernel, timings: self.timings };
-                Box::new(NativeEngine::load(config, &weights, &options, &native)?)
+                Box::new(NativeEngine::load(config, &weights, options, &native)?)
             }
-            EngineChoice::Candle => Box::new(CandleEngine::load(config, &weights, &options)?),
+            EngineChoice::Candle => Box::new(CandleEngine::load(config, &weights, options)?),
         })
     }
 
@@ -362,4 +357,24 @@ impl TranslatorBuilder {
         options.n_best = self.n_best;
         Ok(options)
     }
+}
+
+/// A model's vocabulary, which must not have more pieces than the model.
+pub(super) fn vocabulary(files: &ModelFiles, config: &MarianConfig) -> Result<Vocabulary> {
+    let vocabulary = Vocabulary::from_bytes(
+        &files.require("source.spm")?,
+        &files.require("target.spm")?,
+        &files.require("vocab.json")?,
+    )
+    .map_err(|error| error.at(files.name()))?;
+    if vocabulary.len() > config.vocab_size {
+        let message = format!(
+            "{}: `vocab.json` has {} pieces, `config.json` says {}",
+            files.name(),
+            vocabulary.len(),
+            config.vocab_size
+        );
+        return Err(Error::new(ErrorKind::Model, message));
+    }
+    Ok(vocabulary)
 }

@@ -12,13 +12,17 @@ const SOURCE: &str = "وصل الوفد يوم 12.3.2024.\nلم يعلق الم�
 const TARGET: &str = "The delegation arrived on 12.3.2024.\nThe spokesman commented\n";
 
 fn tarjim(arguments: &[&str]) -> Output {
+    tarjim_with(MODEL, arguments)
+}
+
+fn tarjim_with(model: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tarjim"));
     for name in ["TARJIM_MODEL", "TARJIM_THREADS", "TARJIM_ENGINE", "TARJIM_KERNEL", "TARJIM_PROGRESS", "RUST_LOG"] {
         command.env_remove(name);
     }
     command.env("HF_HUB_OFFLINE", "1").env("NO_COLOR", "1");
     let (name, rest) = arguments.split_first().unwrap();
-    command.arg(name).args(["--model", MODEL]).args(rest).output().unwrap()
+    command.arg(name).args(["--model", model]).args(rest).output().unwrap()
 }
 
 #[track_caller]
@@ -26,6 +30,24 @@ fn lines_of(output: &Output) -> Vec<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     String::from_utf8(output.stdout.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The tiny model without the line that names its trained head.
+#[cfg(feature = "embedded-model")]
+fn unguided() -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    for file in std::fs::read_dir(MODEL).unwrap() {
+        let file = file.unwrap();
+        let mut bytes = std::fs::read(file.path()).unwrap();
+        if file.file_name() == "config.json" {
+            let mut config: serde_json::Map<String, Value> = serde_json::from_slice(&bytes).unwrap();
+            config.remove("alignment_heads").unwrap();
+            bytes = serde_json::to_vec(&config).unwrap();
+        }
+        std::fs::write(folder.path().join(file.file_name()), bytes).unwrap();
+    }
+    let path = folder.path().to_str().unwrap().to_owned();
+    (folder, path)
 }
 
 /// A folder with `source` and `target`, and the paths of both.
@@ -140,4 +162,99 @@ fn a_pair_scores_the_same_alone_and_in_company() {
     let sum: f64 =
         pieces.iter().map(|value| value.as_f64().unwrap()).sum::<f64>() + record["end_log_prob"].as_f64().unwrap();
     assert!((sum - record["log_prob"].as_f64().unwrap()).abs() < 1e-3);
+}
+
+#[test]
+#[cfg(feature = "embedded-model")]
+fn a_model_without_a_trained_head_is_aligned_by_the_default_model() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    let (_unguided, unguided) = unguided();
+    let soft = |model: &str, more: &[&str]| {
+        let arguments = [&["align", &source, &target, "--output-format", "soft", "--no-lexicon"], more].concat();
+        lines_of(&tarjim_with(model, &arguments))
+    };
+    let default = soft("tarjim-ar-en", &[]);
+    assert_eq!(soft(&unguided, &[]), default);
+    assert_eq!(soft(MODEL, &["--aligner", "default"]), default);
+    let own = soft(MODEL, &[]);
+    assert_ne!(own, default);
+    assert_eq!(soft(&unguided, &["--aligner", "model"]), own, "the first head of the last layer is the trained one");
+    assert_ne!(soft(MODEL, &["--aligner", "shifted:1"]), own);
+    // The model that was named still scores.
+    let score = |model: &str| {
+        let records = lines_of(&tarjim_with(model, &["align", &source, &target, "--output-format", "jsonl"]));
+        serde_json::from_str::<Value>(&records[0]).unwrap()["sentences"][0]["score"].clone()
+    };
+    assert_eq!(score(&unguided), score(MODEL));
+}
+
+#[test]
+#[cfg(feature = "embedded-model")]
+fn translations_have_the_links_that_aligning_them_gives() {
+    let source = "وصل الوفد إلى القاهرة يوم الاثنين.\nلم يزر الرئيس بغداد أمس.\nغادر الوزير دمشق اليوم.\n";
+    let (folder, path, _) = files(source, "");
+    let links = folder.path().join("links");
+    for aligner in ["model", "shifted:0", "default", "lexicon"] {
+        let translate = |threads: &str, batch: &str| {
+            let target = tarjim(&[
+                "translate",
+                &path,
+                "--input-format",
+                "lines",
+                "--aligner",
+                aligner,
+                "--beam-size",
+                "1",
+                "--threads",
+                threads,
+                "--maxi-batch",
+                batch,
+                "--alignment-output",
+                links.to_str().unwrap(),
+            ]);
+            (lines_of(&target), std::fs::read_to_string(&links).unwrap())
+        };
+        let (target, found) = translate("1", "1");
+        assert_eq!(translate("2", "100"), (target.clone(), found.clone()), "{aligner}: links depend on the neighbours");
+        let (_folder, source, target) = files(source, &(target.join("\n") + "\n"));
+        assert_eq!(
+            lines_of(&tarjim(&["align", &source, &target, "--aligner", aligner])),
+            found.lines().collect::<Vec<_>>(),
+            "{aligner}"
+        );
+    }
+}
+
+#[test]
+fn aligners_that_cannot_be_had_are_refused() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    for (arguments, said) in [
+        (&["--aligner", "attention"][..], "is no aligner"),
+        (&["--aligner", "lexicon", "--no-lexicon"], "nothing to align with"),
+        (&["--aligner", "shifted:2"], "layer 2 does not exist"),
+    ] {
+        let output = tarjim(&[&["align", source.as_str(), target.as_str()][..], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() != Some(0) && stderr.contains(said), "{stderr}");
+    }
+}
+
+#[test]
+fn confidence_without_calibration_is_what_the_model_says() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    for line in lines_of(&tarjim(&["align", &source, &target, "--output-format", "jsonl"])) {
+        let record: Value = serde_json::from_str(&line).unwrap();
+        let sentence = &record["sentences"][0];
+        let numbers = |value: &Value| -> Vec<f64> {
+            value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        let pieces = numbers(&sentence["pieces"]["scores"]);
+        let mean = pieces.iter().sum::<f64>() / pieces.len() as f64;
+        assert!((sentence["confidence"].as_f64().unwrap() - mean.exp()).abs() < 1e-4);
+        let (scores, found) = (numbers(&sentence["token_scores"]), numbers(&sentence["token_confidences"]));
+        assert_eq!((scores.len(), scores.len()), (found.len(), numbers(&sentence["null_probabilities"]).len()));
+        for (score, confidence) in scores.iter().zip(found) {
+            assert!((score.exp() - confidence).abs() < 1e-4, "{score} {confidence}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::{safetensors, torch};
 use crate::{Error, ErrorKind, Result};
 
 /// The files that make a model, in the order its digest takes them.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",
@@ -23,6 +23,7 @@ const SETTINGS: [&str; 7] = [
     "target_vocab.json",
     "source.spm",
     "target.spm",
+    "confidence.json",
 ];
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";

@@ -35,12 +35,14 @@ mod resemblance;
 mod stem;
 pub mod symmetry;
 
+use serde::{Deserialize, Serialize};
+
 pub use lexicon::Lexicon;
 pub use matrix::{LinkForm, Matrix};
 pub use pieces::word_log_probs;
 
 /// A link between one source word and one target word.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// Index of the source word.
     pub source: usize,
@@ -51,7 +53,7 @@ pub struct Link {
 }
 
 /// The links of one sentence pair.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alignment {
     /// Sorted by source word, then by target word.
     pub links: Vec<Link>,

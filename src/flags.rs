@@ -23,6 +23,8 @@
 //! assert_eq!(flags[0].target[0].of(target), "52");
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use crate::alignment::Matrix;
 use crate::span::Span;
 
@@ -38,7 +40,7 @@ mod split;
 mod untranslated;
 
 /// A doubt about one sentence, with the words it is about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Flag {
     /// What kind of doubt.
     pub kind: FlagKind,
@@ -51,7 +53,7 @@ pub struct Flag {
 }
 
 /// The kinds of doubt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FlagKind {
     /// A number was lost, invented or changed.

@@ -1,5 +1,7 @@
 //! What a translation is: a document of sentences, each with its words, links, scores and doubts.
 
+use serde::{Deserialize, Serialize};
+
 use crate::alignment::{Alignment, Matrix};
 use crate::flags::Flag;
 use crate::span::Span;
@@ -34,7 +36,7 @@ impl Document {
 }
 
 /// One translated sentence.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sentence {
     /// The Arabic, as it stands in the source.
     pub source: String,
@@ -69,7 +71,7 @@ pub struct Sentence {
 }
 
 /// The subword view of a sentence.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SentencePieces {
     /// Spans of [`Sentence::source`], one per source piece.
     pub source: Vec<Span>,
@@ -83,7 +85,7 @@ pub struct SentencePieces {
 }
 
 /// One line of an n-best list.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The English.
     pub target: String,

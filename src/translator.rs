@@ -4,6 +4,7 @@ mod assembly;
 mod builder;
 mod cache;
 mod source;
+mod store;
 mod witness;
 mod workers;
 

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::pieces::shares;
 use super::{Alignment, Link};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +55,7 @@ impl FromStr for LinkForm {
 
 /// Shares of attention: one row per target word, one column per source word, and each row's null share (what `</s>`
 /// took); a row and its null share sum to 1.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     sources: usize,
     weights: Vec<f32>,

@@ -189,6 +189,7 @@ impl ShardTask<'_> {
             if window.is_empty() {
                 break;
             }
+            tracing::debug!(shard = self.shard, records = window.len(), "window read");
             let outputs = self.window(&window, old.as_mut())?;
             for (record, output) in window.iter().zip(outputs) {
                 if output.line.contains(&b'\n') {

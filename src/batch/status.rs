@@ -74,6 +74,9 @@ impl Status {
 
     /// Time left with the workers that are at it now; `None` where none is, or nothing is finished yet.
     pub fn remaining(&self) -> Option<Duration> {
+        if self.finished.len() == self.shards {
+            return Some(Duration::ZERO);
+        }
         if self.workers == 0 || self.bytes_done == 0 {
             return None;
         }

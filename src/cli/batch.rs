@@ -14,7 +14,7 @@ use tarjim::alignment::LinkForm;
 use tarjim::batch::{Identity, Job, JobOptions, LineFormat, RecordWorker, Run, Slice, status};
 use tarjim::format::{Column, Offsets, ReadOptions, WriteOptions};
 use tarjim::translator::AlignerChoice;
-use tarjim::{Error, Result, Translator};
+use tarjim::{Error, ErrorKind, Result, Translator};
 
 use super::model::{ModelArgs, SearchArgs};
 use super::{Outcome, Talk};
@@ -87,6 +87,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     sentence_cache: usize,
 
+    /// Folder that keeps such translations for later runs and other workers; none unless given
+    #[arg(long, value_name = "DIR")]
+    sentence_cache_dir: Option<PathBuf>,
+
+    /// The most that folder holds, in MiB; the oldest translations go first
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    sentence_cache_disk: u64,
+
     #[command(flatten)]
     model: ModelArgs,
 
@@ -122,6 +130,10 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     if let Some(form) = args.alignment {
         builder = builder.links(form);
     }
+    if let Some(folder) = &args.sentence_cache_dir {
+        args.check_sentence_cache(folder)?;
+        builder = builder.sentence_cache_folder(folder, args.sentence_cache_disk << 20);
+    }
     let translator = builder.build()?;
     let job = Job::open(&JobOptions {
         inputs: args.input.clone(),
@@ -150,12 +162,31 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         late = summary.late,
         records = summary.records,
         errors = summary.errors,
+        sentences = summary.sentences,
+        cached_sentences = summary.cached_sentences,
         "slice {slice} is done"
     );
     Ok(if summary.errors > 0 { Outcome::SomeRecordsFailed } else { Outcome::Done })
 }
 
 impl Args {
+    /// Files that appear among the inputs or the outputs would make another job of this one.
+    fn check_sentence_cache(&self, folder: &std::path::Path) -> Result<()> {
+        let absolute = |path: &std::path::Path| {
+            std::path::absolute(path).map_err(|error| Error::io(format_args!("`{}`", path.display()), error))
+        };
+        for other in self.input.iter().chain(&self.output) {
+            if absolute(folder)?.starts_with(absolute(other)?) {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("the sentence cache `{}` lies inside `{}`", folder.display(), other.display()),
+                )
+                .with_hint("name a folder outside the inputs and the output"));
+            }
+        }
+        Ok(())
+    }
+
     /// Everything that can change a byte of the output.
     fn identity(&self, translator: &Translator) -> Result<Identity> {
         let mut options = Map::new();

@@ -21,6 +21,7 @@ use crate::vocabulary::Vocabulary;
 
 use super::Translator;
 use super::cache::SentenceCache;
+use super::store::{SentenceStore, fingerprint};
 use super::witness::{AlignerChoice, Witness, engine_options};
 
 /// What computes the model.
@@ -58,6 +59,7 @@ pub struct TranslatorBuilder {
     links: LinkForm,
     flags: FlagOptions,
     sentence_cache: usize,
+    sentence_cache_folder: Option<(PathBuf, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +99,7 @@ impl Default for TranslatorBuilder {
             links: LinkForm::default(),
             flags: FlagOptions::default(),
             sentence_cache: 0,
+            sentence_cache_folder: None,
         }
     }
 }
@@ -265,6 +268,16 @@ impl TranslatorBuilder {
         self
     }
 
+    /// Remembers translated sentences on disk too, in files of about `bytes` bytes together, the oldest of which go
+    /// first. Other processes and later runs with the same model, options and version find them there; for others
+    /// they are as good as not there. Several processes may use the folder at the same time. What it holds is trusted
+    /// as the model is.
+    #[must_use]
+    pub fn sentence_cache_folder(mut self, folder: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.sentence_cache_folder = Some((folder.into(), bytes));
+        self
+    }
+
     /// Finds and loads the model.
     ///
     /// # Errors
@@ -291,9 +304,27 @@ impl TranslatorBuilder {
             0 => thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             threads => NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
         };
+        let max_pieces = self.max_length.min(engine.dimensions().source_positions).max(2);
+        let store = match &self.sentence_cache_folder {
+            Some((folder, bytes)) => {
+                let engine = engine.name();
+                // Kernels give the same bits, engines and number formats don't.
+                let engine = engine.split_whitespace().take(2).collect::<Vec<_>>();
+                let links = (head, self.aligner, self.links);
+                let fingerprint = fingerprint(&[
+                    env!("CARGO_PKG_VERSION"),
+                    &files.digest()?,
+                    &format!("{engine:?} {max_pieces} {search:?} {calibration:?}"),
+                    &format!("{:?} {:?} {links:?} {:?}", self.positions, self.normalizer, self.flags),
+                ]);
+                Some(SentenceStore::open(folder, *bytes, fingerprint)?)
+            }
+            None => None,
+        };
+        let cached = self.sentence_cache > 0 || store.is_some();
         Ok(Translator {
-            max_pieces: self.max_length.min(engine.dimensions().source_positions).max(2),
             witness: Witness::choose(self.aligner, &files, head, self.kernel)?,
+            max_pieces,
             files,
             vocabulary,
             engine,
@@ -306,7 +337,7 @@ impl TranslatorBuilder {
             links: self.links,
             flags: self.flags,
             threads,
-            cache: (self.sentence_cache > 0).then(|| SentenceCache::new(self.sentence_cache)),
+            cache: cached.then(|| SentenceCache::new(self.sentence_cache, store)),
         })
     }
 

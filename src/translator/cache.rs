@@ -7,14 +7,17 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, Result};
 use crate::translation::Sentence;
 
+use super::store::SentenceStore;
+
 /// A bounded store from a sentence's exact text to its translation, for one model with one set of options.
 ///
 /// A hit is the very value that was stored, so that outputs are the same bytes with and without it. Memory stays
 /// below `capacity` bytes: two generations are kept, and when the younger one has grown to half the capacity, the
-/// older one is forgotten.
+/// older one is forgotten. What memory does not know is looked up in a [`SentenceStore`], where there is one.
 #[derive(Debug)]
 pub(super) struct SentenceCache {
     capacity: usize,
+    store: Option<SentenceStore>,
     generations: Mutex<Generations>,
     hits: AtomicU64,
 }
@@ -27,9 +30,9 @@ struct Generations {
 }
 
 impl SentenceCache {
-    /// An empty cache of at most `capacity` bytes.
-    pub(super) fn new(capacity: usize) -> Self {
-        SentenceCache { capacity, generations: Mutex::default(), hits: AtomicU64::new(0) }
+    /// A cache of at most `capacity` bytes of memory in front of a store.
+    pub(super) fn new(capacity: usize, store: Option<SentenceStore>) -> Self {
+        SentenceCache { capacity, store, generations: Mutex::default(), hits: AtomicU64::new(0) }
     }
 
     /// Translates sentences with `translate`, each distinct one that isn't known only once.
@@ -54,6 +57,9 @@ impl SentenceCache {
                 self.put(sentence, translated);
             }
         }
+        if let Some(store) = &self.store {
+            store.put(&translated.iter().flatten().collect::<Vec<_>>());
+        }
         self.hits.fetch_add((sentences.len() - unknown.len()) as u64, Ordering::Relaxed);
         let fresh = |sentence: &str| match &translated[places[sentence]] {
             Ok(sentence) => Ok(sentence.clone()),
@@ -68,6 +74,14 @@ impl SentenceCache {
     }
 
     fn get(&self, text: &str) -> Option<Sentence> {
+        self.remembered(text).or_else(|| {
+            let stored = self.store.as_ref()?.get(text)?;
+            self.put(text, &stored);
+            Some(stored)
+        })
+    }
+
+    fn remembered(&self, text: &str) -> Option<Sentence> {
         let mut generations = self.generations();
         if let Some(found) = generations.young.get(text) {
             return Some(found.clone());
@@ -133,7 +147,7 @@ mod tests {
 
     #[test]
     fn repeated_sentences_are_translated_once_within_and_across_calls() {
-        let cache = SentenceCache::new(1 << 20);
+        let cache = SentenceCache::new(1 << 20, None);
         let first = cache.translate(&["a", "b", "a"], |unknown| {
             assert_eq!(unknown, ["a", "b"]);
             shout(unknown)
@@ -149,7 +163,7 @@ mod tests {
 
     #[test]
     fn failures_are_not_remembered() {
-        let cache = SentenceCache::new(1 << 20);
+        let cache = SentenceCache::new(1 << 20, None);
         let fail = |unknown: &[&str]| -> Vec<Result<Sentence>> {
             unknown.iter().map(|_| Err(Error::new(crate::ErrorKind::Internal, "no"))).collect()
         };
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_what_is_used_stays() {
-        let cache = SentenceCache::new(100_000);
+        let cache = SentenceCache::new(100_000, None);
         for i in 0..5_000 {
             let text = format!("sentence {i}");
             cache.translate(&["always there", &text], shout);

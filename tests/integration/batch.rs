@@ -1,7 +1,10 @@
 //! Resumable jobs with a worker that needs no model: it counts and reverses the letters of each record.
 
+mod adversity;
+mod cache;
 mod command;
 mod kill;
+mod mount;
 mod worker;
 
 use std::collections::BTreeMap;

@@ -23,7 +23,7 @@ fn tarjim(arguments: &[&str]) -> Command {
     command
 }
 
-fn batch(input: &Path, output: &Path, more: &[&str]) -> Command {
+pub(super) fn batch(input: &Path, output: &Path, more: &[&str]) -> Command {
     let mut command =
         tarjim(&["batch", "--model", MODEL, "--threads", "1", "--beam-size", "1", "--shard-bytes", "1500"]);
     command.arg("--input").arg(input).arg("--output").arg(output).args(more);
@@ -31,7 +31,7 @@ fn batch(input: &Path, output: &Path, more: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn run(mut command: Command, code: i32) -> Output {
+pub(super) fn run(mut command: Command, code: i32) -> Output {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
@@ -39,8 +39,16 @@ fn run(mut command: Command, code: i32) -> Output {
     output
 }
 
+/// What `tarjim batch status` says of a folder.
+#[track_caller]
+pub(super) fn status(output: &Path) -> Value {
+    let mut command = tarjim(&["batch", "status", "--json"]);
+    command.arg(output);
+    serde_json::from_slice(&run(command, 0).stdout).unwrap()
+}
+
 /// News of our own words; every sentence comes several times.
-fn news(folder: &Path, count: usize) -> PathBuf {
+pub(super) fn news(folder: &Path, count: usize) -> PathBuf {
     let sentences =
         ["وصل الوفد إلى العاصمة مساء الأحد.", "هل يوقع الطرفان الاتفاق؟", "ارتفعت الأسعار بنسبة 3.5 في المئة."];
     let mut text = String::new();
@@ -66,9 +74,7 @@ fn outputs_are_those_of_the_filter_with_and_without_the_cache() {
         let parts = outputs(&output);
         assert!(parts.len() > 2);
         assert_eq!(parts.values().cloned().collect::<String>(), filtered, "cache {cache}");
-        let mut status = tarjim(&["batch", "status", "--json"]);
-        status.arg(&output);
-        let status: Value = serde_json::from_slice(&run(status, 0).stdout).unwrap();
+        let status = status(&output);
         assert_eq!((&status["records"], &status["sentences"]), (&40.into(), &80.into()));
         let cached = status["cached_sentences"].as_u64().unwrap();
         assert_eq!(cached, if cache == "0" { 0 } else { 77 }, "three distinct sentences among eighty");
@@ -131,42 +137,4 @@ fn a_terminated_worker_ends_with_75_and_the_next_goes_on() {
         run(batch(&input, &output, &[]), 0);
         assert_eq!(ids(&outputs(&output)), wanted_ids(2000));
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn kills_at_random_moments_lose_nothing() {
-    const RECORDS: usize = 100;
-    let folder = tempfile::tempdir().unwrap();
-    let input = news(folder.path(), RECORDS);
-    let undisturbed = folder.path().join("undisturbed");
-    run(batch(&input, &undisturbed, &[]), 0);
-    let undisturbed = outputs(&undisturbed);
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let (mut kills, mut jobs, mut windows) = (0, 0, 0);
-    while kills < 25 {
-        let output = folder.path().join(format!("killed-{jobs}"));
-        jobs += 1;
-        // On a machine that is busy every start is slow: each is given more time than the one before.
-        for start in 0.. {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let log = folder.path().join("log");
-            let mut command = batch(&input, &output, &["--sentence-cache", "0"]);
-            command.env("RUST_LOG", "tarjim::batch=debug").stderr(fs::File::create(&log).unwrap());
-            let mut child = command.spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(20 + 10 * start + (state >> 33) % 300));
-            let ended = child.try_wait().unwrap();
-            child.kill().unwrap();
-            let status = child.wait().unwrap();
-            windows += fs::read_to_string(&log).unwrap().matches("window translated").count();
-            if ended.is_some() || status.success() {
-                assert!(status.success(), "{}", fs::read_to_string(&log).unwrap());
-                break;
-            }
-            kills += 1;
-        }
-        assert!(outputs(&output) == undisturbed, "bytes differ after {kills} kills");
-    }
-    assert_eq!(ids(&undisturbed), wanted_ids(RECORDS));
-    assert!(windows >= jobs * undisturbed.len());
 }

@@ -9,7 +9,7 @@ use tarjim::ErrorKind;
 use tarjim::batch::{Job, Slice};
 
 use super::worker::Reverser;
-use super::{ids, options, outputs, records, run, run_slice, wanted_ids};
+use super::{ids, mount, options, outputs, records, run, run_slice, wanted_ids};
 
 const INPUT: &str = "TARJIM_TEST_BATCH_INPUT";
 const OUTPUT: &str = "TARJIM_TEST_BATCH_OUTPUT";
@@ -112,28 +112,6 @@ fn two_workers_on_the_same_shards_of_which_one_is_killed() {
     assert_eq!(ids(&outputs(&output)), wanted_ids(80));
 }
 
-/// Runs the worker with a file system of its own at `output`; `None` where this machine allows no mounts.
-#[expect(clippy::print_stderr, reason = "says that a test was left out")]
-fn on_mount(input: &Path, output: &Path, mount: &str, after: &str) -> Option<ExitStatus> {
-    let script = format!("{mount} && touch mounted && \"$@\"; code=$?; {after}; exit $code");
-    let program = worker(input, output);
-    let parent = output.parent().unwrap();
-    let status = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"])
-        .arg(program.get_program())
-        .args(program.get_args())
-        .envs([(INPUT, input.as_os_str()), (OUTPUT, output.as_os_str())])
-        .current_dir(parent)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let mounted = parent.join("mounted").exists();
-    if !mounted {
-        eprintln!("left out: this machine does not let the test mount a file system");
-    }
-    status.ok().filter(|_| mounted)
-}
-
 #[test]
 fn a_full_disk_ends_the_run_and_harms_no_finished_shard() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,8 +121,8 @@ fn a_full_disk_ends_the_run_and_harms_no_finished_shard() {
     fs::create_dir(&output).unwrap();
     // The mount ends with the process, so what it held is copied out before.
     let mount = "mount -t tmpfs -o size=160k none out";
-    let Some(status) = on_mount(&input, &output, mount, "cp -r out copy") else { return };
-    assert!(!status.success(), "160 kB cannot hold the outputs");
+    let Some(ended) = mount::run(&worker(&input, &output), folder.path(), mount, "cp -r out copy") else { return };
+    assert!(!ended.status.success(), "160 kB cannot hold the outputs");
     let copy = folder.path().join("copy");
     let (whole, found) = (outputs(&undisturbed.clone()), outputs(&copy));
     assert!(!found.is_empty() && found.len() < whole.len(), "{} of {} shards", found.len(), whole.len());
@@ -159,8 +137,8 @@ fn an_output_that_cannot_be_written_is_an_error_before_any_work() {
     let (input, output) = (records(folder.path(), 10), folder.path().join("out"));
     fs::create_dir(&output).unwrap();
     let mount = "mount -t tmpfs -o ro none out";
-    let Some(status) = on_mount(&input, &output, mount, "true") else { return };
-    assert!(!status.success());
+    let Some(ended) = mount::run(&worker(&input, &output), folder.path(), mount, "true") else { return };
+    assert!(!ended.status.success());
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     assert_eq!(run(&options(&input, &file)).unwrap_err().kind(), ErrorKind::Io);

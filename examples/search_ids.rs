@@ -19,8 +19,10 @@ fn main() -> Result<()> {
         return Err("usage: search_ids MODEL BEAM_SIZE MAX_LENGTH".into());
     };
     let files = ModelFiles::directory(Path::new(model))?;
-    let engine = CandleEngine::load(&files.config()?, &files.weights()?, &EngineOptions::default())?;
-    let mut options = SearchOptions::from(&files.generation_config()?);
+    let generation = files.generation_config()?;
+    let suppressing = EngineOptions { suppressed: generation.suppressed.clone(), ..EngineOptions::default() };
+    let engine = CandleEngine::load(&files.config()?, &files.weights()?, &suppressing)?;
+    let mut options = SearchOptions::from(&generation);
     options.beam_size = beam_size.parse()?;
     options.max_length = max_length.parse()?;
 

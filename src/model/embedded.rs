@@ -12,6 +12,7 @@ pub(super) static FILES: &[(&str, &[u8])] = &[
     ("generation_config.json", include_bytes!("../../models/default/generation_config.json")),
     ("tokenizer_config.json", include_bytes!("../../models/default/tokenizer_config.json")),
     ("vocab.json", include_bytes!("../../models/default/vocab.json")),
+    ("confidence.json", include_bytes!("../../models/default/confidence.json")),
     ("source.spm", include_bytes!("../../models/default/source.spm")),
     ("target.spm", include_bytes!("../../models/default/target.spm")),
     ("model.safetensors", &WEIGHTS.0),

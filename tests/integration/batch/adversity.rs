@@ -15,7 +15,7 @@ struct Moments(u64);
 impl Moments {
     fn next(&mut self, longest: Duration) -> Duration {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        longest.mul_f64((self.0 >> 33) as f64 / f64::from(1 << 31))
+        longest.mul_f64((self.0 >> 33) as f64 / f64::from(1_u32 << 31))
     }
 }
 
@@ -29,7 +29,7 @@ fn calls(log: &Path) -> usize {
 /// Kills workers until `kills` have died, job after job, and compares each job with the undisturbed one.
 #[track_caller]
 fn kill(kills: usize, more: &[&str]) {
-    const RECORDS: usize = 120;
+    const RECORDS: usize = 80;
     let folder = tempfile::tempdir().unwrap();
     let input = news(folder.path(), RECORDS);
     let undisturbed = folder.path().join("undisturbed");

@@ -37,13 +37,14 @@ fn kill(kills: usize, more: &[&str]) {
     run(batch(&input, &undisturbed, &["--sentence-cache", "0"]), 0);
     let undisturbed = outputs(&undisturbed);
     assert_eq!(ids(&undisturbed), wanted_ids(RECORDS));
-    let mut longest = began.elapsed();
+    let longest = began.elapsed();
     let mut moments = Moments(0x9e37_79b9_7f4a_7c15);
     let (mut killed, mut jobs, mut called) = (0, 0, 0);
     while killed < kills {
         let output = folder.path().join(format!("killed-{jobs}"));
         jobs += 1;
-        loop {
+        // On a machine that is busy every start is slow: each is given more time than the one before.
+        for start in 0.. {
             let log = folder.path().join("log");
             let mut command = batch(&input, &output, more);
             command
@@ -51,7 +52,7 @@ fn kill(kills: usize, more: &[&str]) {
                 .stdout(Stdio::null())
                 .stderr(fs::File::create(&log).unwrap());
             let mut child = command.spawn().unwrap();
-            std::thread::sleep(moments.next(longest));
+            std::thread::sleep(moments.next(longest + longest * start / 10));
             child.kill().unwrap();
             let status = child.wait().unwrap();
             called += calls(&log);
@@ -61,8 +62,6 @@ fn kill(kills: usize, more: &[&str]) {
                 break;
             }
             killed += 1;
-            // On a machine that has become busy every start is slower than the first one was.
-            longest += longest / 50;
         }
         assert!(outputs(&output) == undisturbed, "bytes differ after {killed} kills");
     }

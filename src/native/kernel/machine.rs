@@ -209,6 +209,35 @@ mod tests {
     }
 
     #[test]
+    fn threads_do_not_disturb_each_other() {
+        // A thread's tiles and vector registers are its own, also when it is interrupted in the middle of a product.
+        let (count, columns, depth) = (16, 32, 2048);
+        let scalar = Kernel::Scalar.machine().unwrap();
+        for (kernel, machine) in machines().into_iter().filter(|&(kernel, _)| kernel != Kernel::Scalar) {
+            let (scalar, machine) = (scalar.as_ref(), machine.as_ref());
+            std::thread::scope(|scope| {
+                for seed in 0..3 {
+                    scope.spawn(move || {
+                        let mut numbers = Numbers(seed);
+                        let x = numbers.floats(count * depth);
+                        let rows: Vec<Vec<f32>> = (0..columns).map(|_| numbers.floats(depth)).collect();
+                        let bias = numbers.floats(columns);
+                        let expected = bits(&linear_on(scalar, &x, &rows, &bias, Activation::Identity));
+                        let w = packed(&rows, &bias, machine.panel_width());
+                        let mut a = Activations::default();
+                        machine.quantize(&x, depth, count, depth, &mut a);
+                        let mut out = vec![0.0; count * columns];
+                        for round in 0..200 {
+                            machine.linear(&a, &w, Activation::Identity, &mut out);
+                            assert!(bits(&out) == expected, "{kernel}: round {round}");
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
     fn normalising_has_the_same_bits_on_every_kernel_and_mean_zero() {
         let mut numbers = Numbers(4);
         let (count, width) = (5, 48);

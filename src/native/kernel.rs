@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,6 +36,7 @@ mod machine;
 mod normalize;
 mod product;
 mod scalar;
+mod trial;
 mod vocabulary;
 
 pub(super) use activations::{Activations, DEPTH};
@@ -72,9 +74,20 @@ pub enum Kernel {
 const ALL: [Kernel; 5] = [Kernel::Scalar, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni, Kernel::Amx];
 
 impl Kernel {
-    /// The fastest kernel this machine can run.
+    /// The fastest kernel that this machine can run and that computes what the scalar one does.
     pub fn detect() -> Self {
-        ALL.into_iter().rev().find(|kernel| kernel.machine().is_some()).unwrap_or(Kernel::Scalar)
+        static FASTEST: OnceLock<Kernel> = OnceLock::new();
+        *FASTEST.get_or_init(|| {
+            let fit = |kernel: &Kernel| {
+                let Some(machine) = kernel.machine() else { return false };
+                let passes = trial::passes(machine.as_ref());
+                if !passes {
+                    tracing::warn!("kernel `{kernel}` computes wrong products on this machine and is not used");
+                }
+                passes
+            };
+            ALL.into_iter().rev().find(fit).unwrap_or(Kernel::Scalar)
+        })
     }
 
     /// All kernels this machine can run, the fastest last.

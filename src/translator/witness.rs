@@ -75,7 +75,7 @@ pub(super) enum Witness {
         shift: bool,
     },
     /// The default model's attention in a second pass.
-    Guide(Guide),
+    Guide(Box<Guide>),
     /// Nobody's.
     None,
 }
@@ -96,7 +96,7 @@ impl Witness {
             AlignerChoice::Auto if head.is_some() => Ok(Witness::Own { shift: false }),
             AlignerChoice::Auto | AlignerChoice::Default if files.is_embedded() => Ok(Witness::Own { shift: false }),
             AlignerChoice::Auto | AlignerChoice::Default => match ModelFiles::embedded() {
-                Ok(files) => Guide::load(&files, kernel).map(Witness::Guide),
+                Ok(files) => Ok(Witness::Guide(Box::new(Guide::load(&files, kernel)?))),
                 Err(_) if choice == AlignerChoice::Auto => Ok(Witness::Own { shift: false }),
                 Err(error) => Err(Error::new(ErrorKind::Usage, error.to_string()).with_hint(hint)),
             },

@@ -83,22 +83,28 @@ fn heaviest_group(q: &[i8]) -> i32 {
     let (spans, rest) = q.as_chunks::<GROUP_SPAN>();
     let mut last = [0i8; GROUP_SPAN];
     last[..rest.len()].copy_from_slice(rest);
-    let mut heaviest = GROUP_LIMIT as i16;
+    let mut heaviest = [GROUP_LIMIT as i16; 8];
     for span in spans.iter().chain([&last]) {
-        // Eight lanes side by side, in two steps: what the baseline x86-64 has registers for. Every model load passes
-        // all of its weights through here.
-        let (mut above, mut below) = ([0i16; 8], [0i16; 8]);
-        for half in span.as_chunks::<8>().0 {
-            for ((above, below), &w) in above.iter_mut().zip(&mut below).zip(half) {
-                *above += i16::from(w).max(0);
-                *below -= i16::from(w).min(0);
-            }
-        }
-        for side in [above, below] {
-            heaviest = heaviest.max(side[0] + side[1] + side[4] + side[5]).max(side[2] + side[3] + side[6] + side[7]);
-        }
+        heavier(&mut heaviest, span);
     }
-    i32::from(heaviest)
+    i32::from(heaviest.into_iter().fold(0, i16::max))
+}
+
+/// Raises each lane to the sums of the group it belongs to. All weights of a model pass through here when it is loaded, so
+/// the steps are those that the baseline x86-64 has vector instructions for.
+#[inline]
+fn heavier(heaviest: &mut [i16; 8], span: &[i8; GROUP_SPAN]) {
+    let (mut above, mut below) = ([0i16; 8], [0i16; 8]);
+    for i in 0..8 {
+        let (a, b) = (i16::from(span[i]), i16::from(span[i + 8]));
+        above[i] = a.max(0) + b.max(0);
+        below[i] = -(a.min(0) + b.min(0));
+    }
+    // Lanes 0, 1, 4 and 5 meet, and 2, 3, 6 and 7.
+    for i in 0..8 {
+        let sum = |side: &[i16; 8]| side[i] + side[i ^ 1] + side[i ^ 4] + side[i ^ 5];
+        heaviest[i] = heaviest[i].max(sum(&above)).max(sum(&below));
+    }
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ def main():
     config.encoder_attention_heads = config.decoder_attention_heads = arguments.heads
     config.encoder_layers, config.decoder_layers = arguments.encoder_layers, arguments.decoder_layers
     config.init_std = 0.06
+    config.alignment_heads = None  # no head of a random model was trained on word links
     if arguments.vocabulary:
         config.vocab_size = config.decoder_vocab_size = arguments.vocabulary
         config.pad_token_id = config.decoder_start_token_id = arguments.vocabulary - 1

@@ -22,6 +22,7 @@ pub(super) static FILES: &[(&str, &[u8])] = &[
 mod tests {
     use super::WEIGHTS;
     use crate::candle::CandleEngine;
+    use crate::confidence::Calibration;
     use crate::model::{EngineOptions, MarianWeights, Matrix, ModelFiles};
 
     #[test]
@@ -34,6 +35,9 @@ mod tests {
         assert!(inside.contains(&data.as_ptr().cast::<u8>()), "the embedding was copied");
         assert_eq!(inside.start as usize % 64, 0);
         assert!(files.generation_config().unwrap().renormalize);
+        // Without these two, words would be linked by a second pass through the very same model, and confidences be raw.
+        assert_eq!(config.guided_head, Some((config.decoder_layers - 1, 0)));
+        Calibration::parse(&files.require("confidence.json").unwrap()).unwrap();
         let engine = CandleEngine::load(&config, &weights, &EngineOptions::default()).unwrap();
         assert_eq!(engine.encoder_states(&[&[3, config.eos_token_id]]).unwrap()[0].len(), 2);
     }

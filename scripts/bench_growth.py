@@ -9,11 +9,11 @@ forced lengths: target as long as source.
 
 import argparse
 import pathlib
-import re
 import subprocess
 import sys
 
-LINE = re.compile(r"load (?P<load>\S+) s .* (?P<clock>\S+) sentences/s, .* (?P<cpu>\S+) sentences per cpu second, peak RSS (?P<memory>\d+) MB")
+from bench_summary import LINE
+
 SCRIPT = pathlib.Path(__file__).resolve().parent / "make_seeded_marian.py"
 
 
@@ -23,8 +23,8 @@ def decode(binary, model, ids, **options):
     for name, value in options.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = LINE.search(out)
-    return float(found["cpu"]), float(found["clock"]), float(found["memory"])
+    found = LINE.match(out)
+    return float(found["processor"]), float(found["clock"]), float(found["memory"])
 
 
 def sentences(path, length, count, highest):
@@ -79,4 +79,5 @@ def main():
         print(f"| {size} | {1000 / cpu:.1f} | {memory:.0f} |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -38,4 +38,5 @@ def main():
     print("\nMedians; sentences per second of the clock, then of processor time. Ratios are taken pair by pair.")
 
 
-main()
+if __name__ == "__main__":
+    main()

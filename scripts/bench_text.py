@@ -10,10 +10,8 @@ all threads; the clock's are printed beside. Needs torch, transformers, ctransla
 """
 
 import argparse
-import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,16 +25,11 @@ BATCH = 32
 def prepare(folder, out):
     """The folder with f32 weights, for programs that don't read int8 ones, and converted for CTranslate2."""
     from ctranslate2.converters import TransformersConverter
-    from safetensors.torch import load_file, save_file
 
     sys.path.insert(0, str(HERE.parent / "train"))
-    from quantize import restored
+    from quantize import plain_copy
 
-    shutil.copytree(folder, out)
-    config = json.loads((out / "config.json").read_text())
-    if config.pop("quantization_config", None):
-        (out / "config.json").write_text(json.dumps(config))
-        save_file(restored(load_file(folder / "model.safetensors")), out / "model.safetensors", metadata={"format": "pt"})
+    plain_copy(folder, out)
     TransformersConverter(str(out)).convert(str(out / "ct2"), quantization="int8")
 
 

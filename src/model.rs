@@ -22,6 +22,7 @@ mod weights;
 
 pub use config::{Activation, MarianConfig};
 pub use files::ModelFiles;
+pub(crate) use files::SETTINGS;
 pub use generation::{EarlyStopping, GenerationConfig};
 pub use marian::{
     AttentionWeights, DecoderLayerWeights, EncoderLayerWeights, LayerNormWeights, LinearWeights, MarianWeights,

@@ -10,19 +10,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, View};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{MarianConfig, MarianWeights, Matrix, ModelFiles, Weights};
-
-/// The files that are carried over as they are.
-const SETTINGS: [&str; 8] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "target_vocab.json",
-    "source.spm",
-    "target.spm",
-    "confidence.json",
-];
+use crate::model::{MarianConfig, MarianWeights, Matrix, ModelFiles, SETTINGS, Weights};
 
 /// What quantisation did.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +75,7 @@ pub fn quantize(model: &ModelFiles, output: &Path) -> Result<Quantized> {
     let bytes = safetensors::serialize(tensors, None).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("cannot lay out the weights: {error}")).with_source(error)
     })?;
+    // All but the weights is carried over as it is.
     for name in SETTINGS {
         if let Some(text) = model.read(name)? {
             fs::write(output.join(name), text).map_err(failed)?;

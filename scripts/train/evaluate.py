@@ -3,9 +3,7 @@
 evaluate.py MODEL SET [SET ...] [--beam 4] [--lines N] [--show N]       SET stands for SET.ar and SET.en
 """
 import argparse
-import json
 import pathlib
-import shutil
 import tempfile
 import time
 
@@ -13,9 +11,8 @@ import ctranslate2
 import sacrebleu
 import sentencepiece as spm
 from ctranslate2.converters import TransformersConverter
-from safetensors.torch import load_file, save_file
 
-from quantize import restored
+from quantize import plain_copy
 
 BATCH = 32
 
@@ -23,11 +20,7 @@ BATCH = 32
 def load(folder, work):
     """The folder as a CTranslate2 model; int8 weights are multiplied out first."""
     plain, out = work / "plain", work / "converted"
-    shutil.copytree(folder, plain)
-    config = json.loads((plain / "config.json").read_text())
-    if config.pop("quantization_config", None):
-        (plain / "config.json").write_text(json.dumps(config))
-        save_file(restored(load_file(folder / "model.safetensors")), plain / "model.safetensors", metadata={"format": "pt"})
+    plain_copy(folder, plain)
     TransformersConverter(str(plain)).convert(str(out))
     return ctranslate2.Translator(str(out), compute_type="float32", inter_threads=1, intra_threads=1)
 

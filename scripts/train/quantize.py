@@ -42,6 +42,15 @@ def restored(tensors):
     return out
 
 
+def plain_copy(folder, out):
+    """A copy of a model folder with f32 weights, whatever it has, for programs that read no int8 ones."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text())
+    if config.pop("quantization_config", None):
+        (out / "config.json").write_text(json.dumps(config))
+        save_file(restored(load_file(folder / "model.safetensors")), out / "model.safetensors", metadata={"format": "pt"})
+
+
 def main():
     source, out = map(pathlib.Path, sys.argv[1:3])
     out.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def main():
     processor = spm.SentencePieceProcessor(model_file=str(a.data / "spm.model"))
     units = Units(processor)
     arrays = dict(np.load(a.data / "pairs.npz"))
-    links = (a.data / "links.txt").read_text().split("\n")
+    links = (a.data / "links.txt").read_text().splitlines()
     rows = {side: [x.tolist() for x in np.split(arrays[side], arrays[side + "_offsets"][1:-1])] for side in ("source", "target")}
     numbers = {side: [x.tolist() for x in np.split(arrays[side + "_units"], arrays[side + "_offsets"][1:-1])] for side in ("source", "target")}
     weights, new_weights = arrays["weights"].copy(), []
@@ -64,7 +64,7 @@ def main():
             numbers["source"].append(number)
             rows["target"].append(rows["target"][n])
             numbers["target"].append(numbers["target"][n])
-            links.insert(len(rows["source"]) - 1, links[n])
+            links.append(links[n])
             made += 1
         weights[n] /= made + 1
         new_weights += [weights[n]] * made
@@ -73,7 +73,7 @@ def main():
         arrays[side + "_units"], _ = pack(numbers[side], np.uint8)
     arrays["weights"] = np.concatenate([weights, np.array(new_weights, np.float32)])
     np.savez(a.data / "pairs.npz", **arrays)
-    (a.data / "links.txt").write_text("\n".join(links[: len(rows["source"])]) + "\n")
+    (a.data / "links.txt").write_text("\n".join(links) + "\n")
     print(f"{len(new_weights)} copies beside {len(weights)} pairs")
 
 

@@ -12,7 +12,7 @@ use tarjim::translation::{Document, Sentence};
 use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result};
 
-use super::model::ModelArgs;
+use super::model::{AlignerArgs, ModelArgs};
 use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::translate::Units;
@@ -53,11 +53,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEURISTIC", default_value = "grow-diag-final-and", requires = "reverse")]
     symmetrization: Heuristic,
 
-    /// Where links come from, beside the lexicon: auto (the model's own head if it has one trained for it, else default),
-    /// default (a second pass through the default model), model (its own attention), shifted:LAYER (its own attention,
-    /// all heads of a decoder layer from 0, one step later), or lexicon (nothing else)
-    #[arg(long, value_name = "ALIGNER", default_value = "auto")]
-    aligner: AlignerChoice,
+    #[command(flatten)]
+    aligner: AlignerArgs,
 
     /// Use attention alone, without the lexicon
     #[arg(long)]
@@ -98,7 +95,7 @@ enum OutputForm {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
-    if args.no_lexicon && args.aligner == AlignerChoice::Lexicon {
+    if args.no_lexicon && args.aligner.choice == AlignerChoice::Lexicon {
         return Err(Error::new(ErrorKind::Usage, "`--aligner lexicon` and `--no-lexicon` leave nothing to align with"));
     }
     let mut pairs = args.pairs.open()?;
@@ -106,7 +103,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         Some(path) => Some(Reverse::open(path)?),
         None => None,
     };
-    let translator = args.model.builder().links(args.alignment).aligner(args.aligner).build()?;
+    let translator = args.model.builder().links(args.alignment).aligner(args.aligner.choice).build()?;
     let mut aligner = translator.aligner(args.pretokenized);
     if args.no_lexicon {
         aligner = aligner.without_lexicon();

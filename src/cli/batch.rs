@@ -13,10 +13,9 @@ use serde_json::{Map, Value, json};
 use tarjim::alignment::LinkForm;
 use tarjim::batch::{Identity, Job, JobOptions, LineFormat, RecordWorker, Run, Slice, status};
 use tarjim::format::{Column, Offsets, ReadOptions, WriteOptions};
-use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result, Translator};
 
-use super::model::{ModelArgs, SearchArgs};
+use super::model::{AlignerArgs, ModelArgs, SearchArgs};
 use super::{Outcome, Talk};
 use progress::Display;
 
@@ -75,9 +74,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORM")]
     alignment: Option<LinkForm>,
 
-    /// Where links come from, beside the lexicon: auto, default, model, shifted:LAYER or lexicon; see `translate`
-    #[arg(long, value_name = "ALIGNER", default_value = "auto")]
-    aligner: AlignerChoice,
+    #[command(flatten)]
+    aligner: AlignerArgs,
 
     /// Translate the records again that carry an error in finished shards
     #[arg(long)]
@@ -126,7 +124,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     // From here on a signal lets the mini-batch end; a second Ctrl-C does not wait.
     let stop = stop_on_signals()?;
     let mut builder = args.search.apply(args.model.builder()).sentence_cache(args.sentence_cache << 20);
-    builder = builder.aligner(args.aligner);
+    builder = builder.aligner(args.aligner.choice);
     if let Some(form) = args.alignment {
         builder = builder.links(form);
     }
@@ -201,7 +199,7 @@ impl Args {
         add("max-length", json!(translator.max_pieces()));
         add("normalizer", json!(format!("{:?}", translator.normalizer())));
         add("alignment", json!(self.alignment.map(|form| format!("{form:?}"))));
-        add("aligner", json!(self.aligner.to_string()));
+        add("aligner", json!(self.aligner.choice.to_string()));
         add("text-field", json!(self.text_field));
         add("text-column", json!(self.text_column));
         add("columns", json!(format!("{:?}", self.columns)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use tarjim::Translator;
 use tarjim::native::Kernel;
-use tarjim::translator::{EngineChoice, TranslatorBuilder};
+use tarjim::translator::{AlignerChoice, EngineChoice, TranslatorBuilder};
 
 use super::environment;
 
@@ -75,6 +75,16 @@ pub(crate) struct SearchArgs {
     /// Sentences read ahead and sorted by length
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) maxi_batch: usize,
+}
+
+/// Where word links come from.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AlignerArgs {
+    /// Where links come from, beside the lexicon: auto (the model's own head if it has one trained for it, else default),
+    /// default (a second pass through the default model), model (its own attention), shifted:LAYER (its own attention,
+    /// all heads of a decoder layer from 0, one step later), or lexicon (nothing else)
+    #[arg(long = "aligner", value_name = "ALIGNER", default_value = "auto")]
+    pub(crate) choice: AlignerChoice,
 }
 
 impl ModelArgs {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::json;
 use tarjim::alignment::forced::ForcedSentence;
+use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result};
 
 use super::model::ModelArgs;
@@ -47,7 +48,8 @@ enum OutputForm {
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut pairs = args.pairs.open()?;
-    let translator = args.model.builder().build()?;
+    // Scores need no links, so a model without a trained head needs no second one.
+    let translator = args.model.builder().aligner(AlignerChoice::Model).build()?;
     let aligner = translator.aligner(args.pretokenized);
     let mut sink = BufWriter::new(super::translate::sink(args.output.as_deref())?);
     let mut progress = Progress::start(talk, None);

@@ -16,10 +16,9 @@ use tarjim::format::{self, Column, Format, Offsets, ReadOptions, Record, RecordR
 use tarjim::report::{ReportOptions, render};
 use tarjim::splitter::{LineBreaks, Splitter};
 use tarjim::translation::Document;
-use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result, Translator};
 
-use super::model::{ModelArgs, SearchArgs};
+use super::model::{AlignerArgs, ModelArgs, SearchArgs};
 use super::progress::{Counts, Progress};
 use super::{Outcome, Talk, logging};
 use links::LinkWriter;
@@ -97,11 +96,8 @@ struct AlignmentArgs {
     #[arg(long, value_name = "FILE")]
     alignment_output: Option<PathBuf>,
 
-    /// Where links come from, beside the lexicon: auto (the model's own head if it has one trained for it, else default),
-    /// default (a second pass through the default model), model (its own attention), shifted:LAYER (its own attention,
-    /// all heads of a decoder layer from 0, one step later), or lexicon (nothing else)
-    #[arg(long, value_name = "ALIGNER", default_value = "auto")]
-    aligner: AlignerChoice,
+    #[command(flatten)]
+    aligner: AlignerArgs,
 
     /// What links count: words, or the model's pieces
     #[arg(long, value_enum, default_value = "words", value_name = "UNITS")]
@@ -165,7 +161,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
 fn builder(args: &Args) -> tarjim::translator::TranslatorBuilder {
     let breaks = if args.wrapped { LineBreaks::Wrapped } else { LineBreaks::default() };
     let builder = args.search.apply(args.model.builder()).splitter(Splitter::default().line_breaks(breaks));
-    let builder = builder.aligner(args.alignment.aligner);
+    let builder = builder.aligner(args.alignment.aligner.choice);
     match args.alignment.alignment {
         Some(form) => builder.links(form),
         None => builder,

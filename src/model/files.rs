@@ -14,8 +14,8 @@ use super::weights::Weights;
 use super::{safetensors, torch};
 use crate::{Error, ErrorKind, Result};
 
-/// The files that make a model, in the order its digest takes them.
-const SETTINGS: [&str; 8] = [
+/// The files that make a model beside its weights, in the order its digest takes them.
+pub(crate) const SETTINGS: [&str; 8] = [
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",

@@ -57,6 +57,13 @@ fn records(folder: &Path, count: usize) -> PathBuf {
     input
 }
 
+/// Asserts that of a job's outputs some are there, not all, and each of them whole.
+#[track_caller]
+fn assert_some_of(whole: &BTreeMap<String, String>, found: &BTreeMap<String, String>) {
+    assert!(!found.is_empty() && found.len() < whole.len(), "{} of {} shards", found.len(), whole.len());
+    assert!(found.iter().all(|(name, part)| whole[name] == *part));
+}
+
 /// All outputs of a folder, by their path in it; times and hosts are not part of the comparison.
 fn outputs(output: &Path) -> BTreeMap<String, String> {
     let mut parts = BTreeMap::new();

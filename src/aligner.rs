@@ -4,9 +4,10 @@ use crate::alignment::forced::{ForcedDecoder, ForcedSentence, SentencePair};
 use crate::alignment::lexicon::soft_alignment;
 use crate::alignment::natural::running_text;
 use crate::alignment::{Lexicon, LinkForm, Matrix, word_log_probs};
-use crate::confidence::{Calibration, Observed};
+use crate::assessment::{Assessor, Pair};
+use crate::confidence::Calibration;
 use crate::error::Result;
-use crate::flags::{self, Evidence, FlagOptions};
+use crate::flags::FlagOptions;
 use crate::span::Span;
 use crate::translation::Sentence;
 use crate::words::{spaced, words};
@@ -134,52 +135,28 @@ impl<'a> Aligner<'a> {
         let SentencePair { source: read, target: said, source_words, target_words } = pair.pair();
         let matrix = soft_alignment(self.options.lexicon, attention, read, source_words, said, target_words)?;
         let log_probs = word_log_probs(&forced.pieces.log_probs, &forced.pieces.target, &pair.target_words);
-        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
-        let observed = Observed {
-            log_probs: &forced.pieces.log_probs,
-            word_log_probs: &log_probs,
-            null: matrix.null(),
-            source_letters: letters(source),
-            target_letters: letters(target),
-        };
-        let confidence = match self.options.calibration {
-            Some(calibration) => calibration.confidence(&observed),
-            None => Calibration::default().confidence(&observed),
-        };
         let (source_words, target_words) = if self.options.pretokenized {
             (spaced(source).collect(), spaced(target).collect())
         } else {
             (pair.source_words.clone(), pair.target_words.clone())
         };
-        let flags = flags::check(
-            &Evidence {
-                source,
-                target,
-                source_words: &source_words,
-                target_words: &target_words,
-                matrix: Some(&matrix),
-                confidence: Some(confidence.sentence),
-                word_confidences: &confidence.words,
-                parts: if self.options.pretokenized { &[] } else { &forced.parts },
-            },
-            &self.options.flags,
-        );
-        Ok(Sentence {
-            source: source.to_owned(),
-            source_span: Span::new(0, source.len()),
+        let assessor = Assessor {
+            calibration: self.options.calibration,
+            links: self.options.links,
+            flags: &self.options.flags,
+            own: false,
+        };
+        let sentence = assessor.sentence(Pair {
+            source,
             target: target.to_owned(),
-            target_span: Span::new(0, target.len()),
-            score: forced.mean_log_prob(),
-            alignment: matrix.alignment(self.options.links),
-            matrix,
             source_words,
             target_words,
+            matrix,
+            log_probs: &forced.pieces.log_probs,
             word_log_probs: log_probs,
-            word_confidences: confidence.words,
-            confidence: confidence.sentence,
-            pieces: (!self.options.pretokenized).then_some(forced.pieces),
-            flags,
-            n_best: Vec::new(),
-        })
+            parts: if self.options.pretokenized { &[] } else { &forced.parts },
+        });
+        let score = forced.mean_log_prob();
+        Ok(Sentence { score, pieces: (!self.options.pretokenized).then_some(forced.pieces), ..sentence })
     }
 }

@@ -37,6 +37,7 @@
 
 pub mod aligner;
 pub mod alignment;
+mod assessment;
 pub mod batch;
 pub mod candle;
 pub mod confidence;

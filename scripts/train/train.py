@@ -6,7 +6,6 @@ The schedule follows the clock, so that the rate has come down when the time is 
 with the same command; a finished one goes on with `again=1` and new MINUTES. See OPTIONS for what can be set.
 """
 import json
-import math
 import os
 import pathlib
 import sys
@@ -17,12 +16,13 @@ import torch
 import torch.nn.functional as F
 
 import batches
+from loss import alignment_loss, sampled_loss
 from model import Marian
 from muon import Muon
 
 OPTIONS = dict(
     width=256, inner=768, heads=4, encoder=4, decoder=2,  # shape
-    tokens=2500, forget=0.05, dropout=0.0, smoothing=0.0, sampled=2048,  # batch and loss
+    tokens=2500, forget=0.05, dropout=0.0, sampled=2048,  # batch and loss
     optimiser="muon", rate=2e-3, embedding_rate=1e-3, warm=50, decay=0.4, decay_matrices=0.1, average=0.99,
     align=0.8, align_floor=0.1, align_fade=0.3,  # guided alignment: weight at the start, at the end, share of time to fade
     short=0.15, short_length=14, late=0.6, heavy=2.0,  # short pairs first; pairs lighter than `heavy` fade after `late`
@@ -52,29 +52,6 @@ def start_from_statistics(model, data):
         turn = torch.linalg.qr(torch.randn(width, width))[0]
         layer.encoder_attn.v_proj.weight.data = turn
         layer.encoder_attn.out_proj.weight.data = 1.5 * turn.T
-
-
-def sampled_loss(states, expected, model, known, count, generator):
-    """Cross entropy over the batch's own pieces and a random sample, which stands for all the others."""
-    own = torch.zeros(len(model.final_logits_bias), dtype=torch.bool)
-    own[expected] = True
-    others = known[~own[known]]
-    own = own.nonzero()[:, 0]
-    chosen = others[torch.from_numpy(generator.choice(len(others), min(count, len(others)), replace=False))]
-    pieces = torch.cat([own, chosen])
-    place = torch.zeros(len(model.final_logits_bias), dtype=torch.long)
-    place[pieces] = torch.arange(len(pieces))
-    bias = model.final_logits_bias[pieces].clone()
-    bias[len(own):] += math.log(max(len(others), 1) / max(len(chosen), 1))
-    return F.cross_entropy(F.linear(states, model.shared.weight[pieces], bias), place[expected])
-
-
-def alignment_loss(look, shares, head_list):
-    """Cross entropy of where the heads look against where the links say, per linked target piece."""
-    queries, keys = look
-    q, k = queries[:, head_list].float(), keys[:, head_list].float()
-    scores = F.log_softmax(q @ k.transpose(2, 3) / math.sqrt(q.shape[-1]), -1)
-    return -(shares[:, None] * scores).sum() / (shares.sum() * len(head_list)).clamp(min=1)
 
 
 @torch.no_grad()
@@ -108,14 +85,14 @@ def main():
         start_from_statistics(model, data)
     known = torch.from_numpy(np.flatnonzero(np.isfinite(np.load(data / "prior.npy"))))
 
-    inside = [p for n, p in model.named_parameters() if p.ndim == 2 and n != "shared.weight"]
+    inside = [(n, p) for n, p in model.named_parameters() if p.ndim == 2 and n != "shared.weight"]
     small = [p for p in model.parameters() if p.ndim == 1]
     adam = [dict(params=[model.shared.weight], rate=o["embedding_rate"]), dict(params=small, rate=1e-3)]
     optimisers = []
     if o["optimiser"] == "muon":
-        optimisers.append(Muon([dict(params=inside, rate=o["rate"])], lr=0.0, weight_decay=o["decay_matrices"]))
+        optimisers.append(Muon(inside, o["heads"], o["rate"], weight_decay=o["decay_matrices"]))
     else:
-        adam.append(dict(params=inside, rate=o["rate"]))
+        adam.append(dict(params=[p for _, p in inside], rate=o["rate"]))
     optimisers.append(torch.optim.AdamW(adam, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True))
 
     step, visits, spent = 0, 0, 0.0

@@ -33,6 +33,11 @@ mod isa;
 #[expect(clippy::inline_always, reason = "a loop must be compiled inside the function that turns its features on")]
 mod lanes;
 mod machine;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "vector instructions")]
+#[expect(clippy::inline_always, reason = "as in `lanes`")]
+#[allow(clippy::wildcard_imports, reason = "as in `avx2`")]
+mod neon;
 mod normalize;
 mod product;
 mod scalar;
@@ -60,6 +65,8 @@ pub(super) use vocabulary::Ranking;
 pub enum Kernel {
     /// Plain Rust, on every CPU.
     Scalar,
+    /// NEON with 8-bit dot products.
+    Neon,
     /// AVX2 and FMA.
     Avx2,
     /// AVX-VNNI: 8-bit dot products in 256-bit registers.
@@ -71,7 +78,7 @@ pub enum Kernel {
 }
 
 /// All kernels, the fastest last.
-const ALL: [Kernel; 5] = [Kernel::Scalar, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni, Kernel::Amx];
+const ALL: [Kernel; 6] = [Kernel::Scalar, Kernel::Neon, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni, Kernel::Amx];
 
 impl Kernel {
     /// The fastest kernel that this machine can run and that computes what the scalar one does.
@@ -99,6 +106,7 @@ impl Kernel {
     pub fn name(self) -> &'static str {
         match self {
             Kernel::Scalar => "scalar",
+            Kernel::Neon => "neon",
             Kernel::Avx2 => "avx2",
             Kernel::AvxVnni => "avx-vnni",
             Kernel::Avx512Vnni => "avx512-vnni",
@@ -116,6 +124,10 @@ impl Kernel {
             #[cfg(target_os = "linux")]
             Kernel::Amx => return machine::on(amx::Amx::new()),
             _ => {}
+        }
+        #[cfg(target_arch = "aarch64")]
+        if self == Kernel::Neon {
+            return machine::on(neon::Neon::new());
         }
         (self == Kernel::Scalar).then(|| machine::on(Some(scalar::Scalar)))?
     }

@@ -3,10 +3,11 @@
 use crate::alignment::forced::SentencePair;
 use crate::alignment::lexicon::soft_alignment;
 use crate::alignment::{Alignment, Lexicon, Link, LinkForm, Matrix, word_log_probs};
-use crate::confidence::{Calibration, Observed};
+use crate::assessment::{Assessor, Pair};
+use crate::confidence::Calibration;
 use crate::engine::TokenId;
 use crate::error::Result;
-use crate::flags::{self, Evidence, FlagOptions};
+use crate::flags::FlagOptions;
 use crate::punctuation;
 use crate::search::Hypothesis;
 use crate::span::Span;
@@ -138,43 +139,19 @@ impl Assembler<'_> {
         let Draft { source, target, source_words, target_words, pieces, score, parts, n_best, .. } = draft;
         let matrix = soft_alignment(self.lexicon, attention, source, &source_words, &target, &target_words)?;
         let log_probs = word_log_probs(&pieces.log_probs, &pieces.target, &target_words);
-        let confidence = self.calibration.confidence(&Observed {
-            log_probs: &pieces.log_probs,
-            word_log_probs: &log_probs,
-            null: matrix.null(),
-            source_letters: letters(source),
-            target_letters: letters(&target),
-        });
-        let flags = flags::check(
-            &Evidence {
-                source,
-                target: &target,
-                source_words: &source_words,
-                target_words: &target_words,
-                matrix: Some(&matrix),
-                confidence: Some(confidence.sentence),
-                word_confidences: &confidence.words,
-                parts: &parts,
-            },
-            self.flags,
-        );
-        Ok(Sentence {
-            source: source.to_owned(),
-            source_span: Span::new(0, source.len()),
-            target_span: Span::new(0, target.len()),
+        let assessor =
+            Assessor { calibration: Some(self.calibration), links: self.links, flags: self.flags, own: true };
+        let sentence = assessor.sentence(Pair {
+            source,
             target,
-            score,
-            confidence: confidence.sentence,
-            word_confidences: confidence.words,
-            alignment: matrix.alignment(self.links),
-            matrix,
             source_words,
             target_words,
+            matrix,
+            log_probs: &pieces.log_probs,
             word_log_probs: log_probs,
-            pieces: Some(pieces),
-            flags,
-            n_best,
-        })
+            parts: &parts,
+        });
+        Ok(Sentence { score, pieces: Some(pieces), n_best, ..sentence })
     }
 
     /// The printed form of a hypothesis with its pieces, without the end of the sentence; `columns` are the source's
@@ -285,8 +262,4 @@ pub(super) fn document(sentences: Vec<Sentence>, spans: &[Span], source: &str) -
     }
     text += &source[end..];
     Document { text, sentences: placed }
-}
-
-fn letters(text: &str) -> usize {
-    text.chars().filter(|c| c.is_alphanumeric()).count()
 }

@@ -54,7 +54,7 @@ fn main() -> Result<()> {
         sentence.target_span = Span::new(start, document.text.len());
         document.sentences.push(sentence);
     }
-    let page = render(&document, &ReportOptions { title: "جسر.txt", model: "by hand" });
+    let page = render(&document, &ReportOptions { title: "جسر.txt", model: "by hand", ..ReportOptions::default() });
     std::io::stdout().write_all(page.as_bytes()).map_err(|error| tarjim::Error::io("standard output", error))
 }
 

@@ -10,6 +10,8 @@ mod generate;
 mod logging;
 mod model;
 mod models;
+mod output;
+mod overwrite;
 mod pairs;
 mod progress;
 mod score;

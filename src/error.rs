@@ -93,6 +93,13 @@ impl Error {
         self
     }
 
+    /// The same kind, message and hint without the cause, which cannot be copied.
+    #[must_use]
+    pub fn without_source(&self) -> Self {
+        let Inner { kind, message, hint, .. } = &*self.0;
+        Error(Box::new(Inner { kind: *kind, message: message.clone(), hint: hint.clone(), source: None }))
+    }
+
     /// Puts a place (a file, a line, a record) in front of the message.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {

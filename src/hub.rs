@@ -108,7 +108,7 @@ impl Hub {
                 format!("model `{name}` is not in the cache {} and the hub may not be asked", self.cache_words()),
             )
             .with_hint(format!(
-                "unset HF_HUB_OFFLINE and run `tarjim models fetch {name}` once, or name a folder that holds the model"
+                "run `tarjim models fetch {name}` once without HF_HUB_OFFLINE, or name a folder that holds the model"
             )));
         }
         self.fetch(name, &wanted).map(Location::Folder)

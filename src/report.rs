@@ -36,6 +36,8 @@ pub struct ReportOptions<'a> {
     pub title: &'a str,
     /// The name of the model.
     pub model: &'a str,
+    /// Number of records that could not be translated and have no sentences here.
+    pub failed: usize,
 }
 
 /// The page as one string.
@@ -57,7 +59,7 @@ pub struct ReportOptions<'a> {
 /// };
 /// let page = render(
 ///     &Document { text: "Yes <b>".into(), sentences: vec![sentence] },
-///     &ReportOptions { title: "article.txt", model: "tarjim-ar-en" },
+///     &ReportOptions { title: "article.txt", model: "tarjim-ar-en", ..ReportOptions::default() },
 /// );
 /// assert!(page.contains("&lt;") && !page.contains("<b>"));
 /// ```
@@ -85,7 +87,7 @@ pub fn render(document: &Document, options: &ReportOptions<'_>) -> String {
         ("policy", &policy),
         ("title", &html(title)),
         ("model", &html(options.model)),
-        ("summary", &summary(document)),
+        ("summary", &summary(document, options.failed)),
         ("style", STYLE),
         ("pairs", &pairs),
         ("data", &data),
@@ -108,14 +110,19 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     page
 }
 
-/// One line on the whole: how many sentences, how many with a flag.
-fn summary(document: &Document) -> String {
+/// One line on the whole: how many sentences, how many with a flag, how many records without a translation.
+fn summary(document: &Document, failed: usize) -> String {
     let count = document.sentences.len();
     let flagged = document.sentences.iter().filter(|sentence| !sentence.flags.is_empty()).count();
     let noun = if count == 1 { "sentence" } else { "sentences" };
+    let failed = match failed {
+        0 => String::new(),
+        1 => ", 1 record could not be translated".to_owned(),
+        _ => format!(", {failed} records could not be translated"),
+    };
     match flagged {
-        0 => format!("{count} {noun}, nothing flagged"),
-        _ => format!("{count} {noun}, {flagged} flagged"),
+        0 => format!("{count} {noun}, nothing flagged{failed}"),
+        _ => format!("{count} {noun}, {flagged} flagged{failed}"),
     }
 }
 
@@ -273,10 +280,11 @@ mod tests {
             target: vec![Span::new(0, 3)],
         });
         let document = Document { text: hostile.into(), sentences: vec![sentence] };
-        let page = render(&document, &ReportOptions { title: hostile, model: hostile });
+        let page = render(&document, &ReportOptions { title: hostile, model: hostile, failed: 2 });
         assert!(!page.contains("<img") && !page.contains("alert(1)</script>"), "{page}");
         assert_eq!(page.matches("<script").count(), 2, "the data and the script, no other");
         assert_eq!(page.matches("{{data}}").count(), 0, "braces are escaped as well");
+        assert!(page.contains("1 sentence, 1 flagged, 2 records could not be translated"));
     }
 
     #[test]

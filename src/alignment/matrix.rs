@@ -46,8 +46,10 @@ impl FromStr for LinkForm {
             "soft" => Ok(LinkForm::Soft),
             _ => match text.parse::<f32>() {
                 Ok(threshold) if threshold > 0.0 && threshold <= 1.0 => Ok(LinkForm::Threshold(threshold)),
-                _ => Err(Error::new(ErrorKind::Usage, format!("`{text}` is no form of alignment"))
-                    .with_hint("use `best`, `hard`, `soft`, or a threshold above 0 and up to 1")),
+                _ => Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("`{text}` is no form of alignment: best, hard, soft, or a threshold above 0 and up to 1"),
+                )),
             },
         }
     }

@@ -31,8 +31,10 @@ impl FromStr for Heuristic {
             "union" => Ok(Heuristic::Union),
             "grow-diag" => Ok(Heuristic::GrowDiag),
             "grow-diag-final-and" => Ok(Heuristic::GrowDiagFinalAnd),
-            _ => Err(Error::new(ErrorKind::Usage, format!("`{text}` is no symmetrisation"))
-                .with_hint("use `intersection`, `union`, `grow-diag` or `grow-diag-final-and`")),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                format!("`{text}` is no symmetrisation: intersection, union, grow-diag or grow-diag-final-and"),
+            )),
         }
     }
 }

@@ -155,7 +155,8 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     }
     output.finish()?;
     if let (Some(path), Some(document)) = (&args.report, &report) {
-        let page = render(document, &ReportOptions { title: &args.pairs.name(), model: translator.model().name() });
+        let page =
+            render(document, &ReportOptions { title: &args.pairs.name(), model: translator.model().name(), failed: 0 });
         std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
     }
     let counts = progress.finish();

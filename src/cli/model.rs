@@ -48,12 +48,12 @@ pub(crate) struct SearchArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     beam_size: Option<u16>,
 
-    /// Give the N best translations of each sentence (at most the beam size)
+    /// Give the N best translations of each sentence; at most the beam size, which grows to N unless it is given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
     pub(crate) n_best: u16,
 
     /// Length penalty: scores are divided by the length to this power; 0 is none
-    #[arg(short, long, value_name = "ALPHA")]
+    #[arg(short, long, value_name = "ALPHA", allow_negative_numbers = true)]
     normalize: Option<f32>,
 
     /// Longest source in pieces; a longer sentence is cut at its best punctuation and flagged
@@ -65,7 +65,7 @@ pub(crate) struct SearchArgs {
     no_repeat_ngram_size: Option<usize>,
 
     /// Lower the score of what was already said; 1 is off
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
 
     /// Source pieces in a mini-batch, for each thread

@@ -7,7 +7,6 @@
 mod links;
 mod source;
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +18,10 @@ use tarjim::translation::Document;
 use tarjim::{Error, ErrorKind, Result, Translator};
 
 use super::model::{AlignerArgs, ModelArgs, SearchArgs};
+pub(super) use super::output::sink;
+use super::output::{self, OutputFile};
 use super::progress::{Counts, Progress};
-use super::{Outcome, Talk, logging};
+use super::{Outcome, Talk, logging, overwrite};
 use links::LinkWriter;
 pub(crate) use links::Units;
 use source::Source;
@@ -117,17 +118,21 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let sources = source::list(&args.files);
-    let input = args.input_format.unwrap_or_else(|| source::format(&sources).unwrap_or_default());
+    let input = match args.input_format {
+        Some(format) => format,
+        None => source::format(&sources)?,
+    };
     let output = args.output_format.unwrap_or(input);
     input.converts_to(output)?;
     let inline =
         args.alignment.alignment.is_some() && args.alignment.alignment_output.is_none() && output == Format::Lines;
     check(args, output, inline, &sources)?;
-    // Inputs are opened before the model is loaded: a misspelt file name should not cost seconds.
-    let mut readers = Vec::with_capacity(sources.len());
-    for source in &sources {
-        readers.push(format::reader(input, source.open()?, &source.name(), &read_options(args))?);
-    }
+    // Before the model is loaded: a misspelt file name should not cost seconds. All are not kept open, for there may be
+    // more of them than a process may have.
+    sources.iter().try_for_each(Source::check)?;
+    let inputs: Vec<&Path> = sources.iter().map(Source::path).collect();
+    let outputs = [args.output.as_ref(), args.alignment.alignment_output.as_ref(), args.alignment.report.as_ref()];
+    overwrite::refuse(&inputs, &outputs.iter().flatten().map(|path| path.as_path()).collect::<Vec<_>>())?;
     let translator = builder(args).build()?;
     let write = WriteOptions {
         model: translator.model().name().to_owned(),
@@ -146,14 +151,18 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
             Some(path) => Some(LinkWriter::create(path, args.alignment.alignment, args.alignment.alignment_units)?),
             None => None,
         },
-        report: args.alignment.report.as_ref().map(|_| Document::default()),
-        carries_errors: matches!(output, Format::Jsonl) || args.columns.contains(&Column::Error),
+        report: match &args.alignment.report {
+            Some(path) => Some(Report { file: output::create(path)?, document: Document::default(), failed: 0 }),
+            None => None,
+        },
+        carries_errors: output == Format::Jsonl || output == Format::Tsv && args.columns.contains(&Column::Error),
         progress: Progress::start(talk, source::size(&sources)),
         flagged: 0,
         lost: None,
     };
-    for (reader, source) in readers.iter_mut().zip(&sources) {
-        job.translate(&mut **reader, source.waits(), args.search.maxi_batch.max(1))?;
+    for source in &sources {
+        let mut reader = format::reader(input, source.open()?, &source.name(), &read_options(args))?;
+        job.translate(&mut *reader, source.waits(), args.search.maxi_batch.max(1))?;
     }
     job.finish(args)
 }
@@ -181,15 +190,31 @@ fn read_options(args: &Args) -> ReadOptions {
 /// Refuses what cannot be meant.
 fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Result<()> {
     let usage = |message: &str, hint: &str| Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
-    if output == Format::Text
-        && args.alignment.alignment.is_some()
+    let has_links = match output {
+        Format::Jsonl | Format::Interlinear => true,
+        Format::Lines => inline && args.search.n_best == 1,
+        Format::Tsv => args.columns.contains(&Column::Alignment),
+        _ => false,
+    };
+    if args.alignment.alignment.is_some()
+        && !has_links
         && args.alignment.alignment_output.is_none()
         && args.alignment.report.is_none()
-        && !inline
     {
+        let what =
+            if args.search.n_best > 1 { "an n-best list".to_owned() } else { format!("{} output", output.name()) };
         return usage(
-            "text output has no place for an alignment",
+            &format!("{what} has no place for an alignment"),
             "add `--alignment-output FILE`, or choose `--output-format interlinear`, lines or jsonl",
+        );
+    }
+    if inline && args.alignment.alignment_units == Units::Pieces {
+        return usage("links behind ` ||| ` count words", "add `--alignment-output FILE` for links of pieces");
+    }
+    if args.search.n_best > 1 && !matches!(output, Format::Lines | Format::Jsonl) {
+        return usage(
+            &format!("{} output has no place for an n-best list", output.name()),
+            "choose `--output-format lines` or jsonl",
         );
     }
     if matches!(output, Format::Xliff | Format::Html) && sources.len() > 1 {
@@ -198,13 +223,11 @@ fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Resul
     Ok(())
 }
 
-pub(super) fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {
-    Ok(match path {
-        Some(path) if path != Path::new("-") => {
-            Box::new(File::create(path).map_err(|error| Error::io(path.display(), error))?)
-        }
-        _ => Box::new(std::io::stdout().lock()),
-    })
+/// A report in the making: its file, the whole text, and the number of records that have no translation.
+struct Report {
+    file: OutputFile,
+    document: Document,
+    failed: usize,
 }
 
 /// One run of the command over all its inputs.
@@ -214,8 +237,7 @@ struct Job<'a> {
     whole_lines: bool,
     writer: Box<dyn RecordWriter + 'a>,
     links: Option<LinkWriter>,
-    /// The whole text, where a report wants it.
-    report: Option<Document>,
+    report: Option<Report>,
     /// Whether the output says itself which records are bad.
     carries_errors: bool,
     progress: Progress,
@@ -261,7 +283,7 @@ impl Job<'_> {
                 Ok(_) => translated.next().unwrap_or_else(|| {
                     Err(Error::new(ErrorKind::Internal, format!("{}: no translation came back", record.place)))
                 }),
-                Err(error) => Err(Error::new(error.kind(), error.to_string())),
+                Err(error) => Err(error.without_source()),
             };
             done.records += 1;
             done.bytes += record.text.as_ref().map_or(0, |text| text.len() as u64 + 1);
@@ -276,11 +298,14 @@ impl Job<'_> {
                         links.write(&document, self.whole_lines)?;
                     }
                     if let Some(report) = &mut self.report {
-                        report.append_line(document);
+                        report.document.append_line(document);
                     }
                 }
                 Err(error) => {
                     done.errors += 1;
+                    if let Some(report) = &mut self.report {
+                        report.failed += 1;
+                    }
                     self.writer.write(record, Err(&error))?;
                     if let Some(links) = &mut self.links {
                         links.write(&Document::default(), self.whole_lines)?;
@@ -305,11 +330,12 @@ impl Job<'_> {
         if let Some(links) = &mut self.links {
             links.flush()?;
         }
-        if let (Some(path), Some(document)) = (&args.alignment.report, &self.report) {
+        if let (Some(path), Some(Report { mut file, document, failed })) = (&args.alignment.report, self.report.take())
+        {
             let title = args.files.first().and_then(|file| file.file_name()).map(|name| name.to_string_lossy());
             let title = title.as_deref().unwrap_or_default();
-            let page = render(document, &ReportOptions { title, model: self.translator.model().name() });
-            std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
+            let page = render(&document, &ReportOptions { title, model: self.translator.model().name(), failed });
+            file.write_all(page.as_bytes()).map_err(|error| output::failed(path, error))?;
         }
         let counts = self.progress.finish();
         logging::timings(self.translator);
@@ -317,11 +343,13 @@ impl Job<'_> {
             return Err(error);
         }
         if args.strict && self.flagged > 0 {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("{} sentences carry a quality flag", self.flagged),
-            )
-            .with_hint("see `flags` in JSONL output, or the report"));
+            let sentences = if self.flagged == 1 {
+                "1 sentence carries".to_owned()
+            } else {
+                format!("{} sentences carry", self.flagged)
+            };
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{sentences} a quality flag"))
+                .with_hint("see `flags` in JSONL output, or the report"));
         }
         Ok(if counts.errors > 0 { Outcome::SomeRecordsFailed } else { Outcome::Done })
     }

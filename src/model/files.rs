@@ -61,13 +61,15 @@ impl ModelFiles {
     /// # Errors
     /// The folder does not exist or is not one.
     pub fn directory(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(|error| Error::io(path.display(), error))?;
+        const HINT: &str = "name the folder that holds `config.json`, or a known model (`tarjim models list`)";
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            Error::new(ErrorKind::Model, format!("model {}: {error}", path.display()))
+                .with_source(error)
+                .with_hint(HINT)
+        })?;
         if !metadata.is_dir() {
-            return Err(Error::new(
-                ErrorKind::NoInput,
-                format!("{}: expected a model folder, found a file", path.display()),
-            )
-            .with_hint("name the folder that holds `config.json`"));
+            let message = format!("{}: expected a model folder, found a file", path.display());
+            return Err(Error::new(ErrorKind::Model, message).with_hint(HINT));
         }
         // `.` and `models/x/` have a name too once they are resolved.
         let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());

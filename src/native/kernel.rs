@@ -145,8 +145,7 @@ impl FromStr for Kernel {
     fn from_str(name: &str) -> Result<Self> {
         ALL.into_iter().find(|kernel| kernel.name() == name).ok_or_else(|| {
             let known: Vec<&str> = ALL.iter().map(|kernel| kernel.name()).collect();
-            Error::new(ErrorKind::Usage, format!("there is no kernel `{name}`"))
-                .with_hint(format!("kernels are {}", known.join(", ")))
+            Error::new(ErrorKind::Usage, format!("there is no kernel `{name}`: {}", known.join(", ")))
         })
     }
 }

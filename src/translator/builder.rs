@@ -294,6 +294,12 @@ impl TranslatorBuilder {
             None => Calibration::default(),
         };
         let head = guided_head(entry, &config);
+        if let AlignerChoice::Shifted { layer } = self.aligner
+            && layer >= config.decoder_layers
+        {
+            let message = format!("decoder layer {layer}, expected one of {}, counted from 0", config.decoder_layers);
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
         let options = EngineOptions {
             positions: self.positions,
             suppressed: generation.suppressed,
@@ -304,7 +310,14 @@ impl TranslatorBuilder {
             0 => thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             threads => NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
         };
-        let max_pieces = self.max_length.min(engine.dimensions().source_positions).max(2);
+        // Here, not when the first sentence comes: what no sentence can be translated with is the caller's mistake.
+        search.check(&engine.dimensions())?;
+        self.batch.check()?;
+        if self.max_length < 2 {
+            let message = format!("longest source is {} pieces, expected at least 2", self.max_length);
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        let max_pieces = self.max_length.min(engine.dimensions().source_positions);
         let store = match &self.sentence_cache_folder {
             Some((folder, bytes)) => {
                 let engine = engine.name();
@@ -383,7 +396,11 @@ impl TranslatorBuilder {
         if options.beam_size == 0 || self.n_best == 0 {
             return Err(Error::new(ErrorKind::Usage, "beam size and n-best must be at least 1"));
         }
-        // Asking for five translations with a beam of four can only mean a beam of five.
+        if let Some(beam) = self.beam_size.filter(|beam| *beam < self.n_best) {
+            let message = format!("n-best is {}, expected at most the beam size, {beam}", self.n_best);
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        // Five translations from a model whose own beam is four can only mean a beam of five.
         options.beam_size = options.beam_size.max(self.n_best);
         options.n_best = self.n_best;
         Ok(options)

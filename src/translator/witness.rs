@@ -49,8 +49,12 @@ impl FromStr for AlignerChoice {
             ("model", _) => Ok(AlignerChoice::Model),
             ("lexicon", _) => Ok(AlignerChoice::Lexicon),
             (_, Some(layer)) => Ok(AlignerChoice::Shifted { layer }),
-            _ => Err(Error::new(ErrorKind::Usage, format!("`{text}` is no aligner"))
-                .with_hint("use `auto`, `default`, `model`, `lexicon`, or `shifted:` and a decoder layer, from 0")),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "`{text}` is no aligner: auto, default, model, lexicon, or shifted: and a decoder layer, from 0"
+                ),
+            )),
         }
     }
 }

@@ -269,10 +269,100 @@ fn wrong_arguments_are_usage_errors() {
 }
 
 #[test]
+fn options_that_suit_no_sentence_are_refused_before_the_first() {
+    let wrong: [&[&str]; 7] = [
+        &["--mini-batch-words", "0"],
+        &["--repetition-penalty", "0"],
+        &["--normalize", "nan"],
+        &["--max-length", "1"],
+        &["--n-best", "3", "--beam-size", "2"],
+        &["--aligner", "shifted:99"],
+        &["--repetition-penalty", "-1"],
+    ];
+    for arguments in wrong {
+        let arguments = [arguments, &["--input-format", "lines"]].concat();
+        let output = translate(&arguments, ARTICLE.as_bytes());
+        assert_fails(&output, 64, &["expected"]);
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_the_output_has_no_place_for_is_refused() {
+    let wrong: [&[&str]; 6] = [
+        &["--alignment", "hard"],
+        &["--alignment", "hard", "--output-format", "tmx"],
+        &["--alignment", "hard", "--output-format", "tsv"],
+        &["--alignment", "hard", "--n-best", "2", "--output-format", "lines"],
+        &["--alignment", "hard", "--alignment-units", "pieces", "--output-format", "lines"],
+        &["--n-best", "2"],
+    ];
+    for arguments in wrong {
+        assert_fails(&translate(arguments, ARTICLE.as_bytes()), 64, &["hint"]);
+    }
+    let table = ["--alignment", "hard", "--output-format", "tsv", "--columns", "translation,alignment"];
+    assert_succeeds(&translate(&table, ARTICLE.as_bytes()));
+}
+
+#[test]
+fn files_of_two_formats_are_refused() {
+    let directory = TempDir::new().unwrap();
+    let (plain, records) = (directory.path().join("a.txt"), directory.path().join("b.jsonl"));
+    std::fs::write(&plain, ARTICLE).unwrap();
+    std::fs::write(&records, "{\"text\":\"وصل\"}\n").unwrap();
+    let (plain, records) = (plain.to_str().unwrap(), records.to_str().unwrap());
+    assert_fails(&translate(&[plain, records], b""), 64, &["a.txt is text", "b.jsonl is jsonl"]);
+    assert_succeeds(&translate(&["--input-format", "text", plain, records], b""));
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_failures_of_writing() {
+    for option in ["--output", "--report", "--alignment-output"] {
+        let output = translate(&[option, "/no/such/folder/file"], ARTICLE.as_bytes());
+        assert_fails(&output, 74, &["/no/such/folder/file"]);
+        assert!(output.stdout.is_empty(), "{option}");
+    }
+}
+
+#[test]
+fn an_output_onto_an_input_or_another_output_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let (input, other) = (directory.path().join("a.txt"), directory.path().join("b"));
+    std::fs::write(&input, ARTICLE).unwrap();
+    let (input_name, other) = (input.to_str().unwrap(), other.to_str().unwrap());
+    for option in ["--output", "--report", "--alignment-output"] {
+        assert_fails(&translate(&[input_name, option, input_name], b""), 64, &["a.txt"]);
+    }
+    assert_fails(&translate(&[input_name, "--output", other, "--report", other], b""), 64, &["b"]);
+    assert_eq!(std::fs::read_to_string(&input).unwrap(), ARTICLE);
+}
+
+#[test]
+fn a_failed_record_is_explained_and_counted() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("report.html");
+    let cp1256 = b"\xe6\xd5\xe1 \xc7\xe1\xe6\xd2\xed\xd1\n";
+    let input = [ARTICLE.as_bytes(), cp1256].concat();
+    let arguments = ["--input-format", "lines", "--report", path.to_str().unwrap()];
+    assert_fails(&translate(&arguments, &input), 65, &["UTF-8", "hint", "iconv"]);
+    assert!(std::fs::read_to_string(&path).unwrap().contains("1 record could not be translated"));
+    // A column for errors is no excuse for silence where there are no columns.
+    let arguments = ["--input-format", "lines", "--columns", "translation,error"];
+    assert_fails(&translate(&arguments, &input), 65, &["UTF-8"]);
+}
+
+#[test]
+fn verifying_a_broken_model_fails() {
+    let model = changed_model("model.safetensors", |bytes| Some(bytes[..bytes.len() / 2].to_vec()));
+    let mut command = tarjim();
+    command.args(["models", "verify"]).arg(model.path());
+    assert_fails(&run(command, b""), 69, &["model.safetensors"]);
+}
+
+#[test]
 fn models_that_cannot_be_had() {
     let output = translate_with(Path::new("./no-such-model"), &[], b"");
-    assert!(matches!(output.status.code(), Some(66 | 69)), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("no-such-model"));
+    assert_fails(&output, 69, &["no-such-model", "hint"]);
     let output = translate_with(Path::new("no-such-org/no-such-model"), &[], b"");
     assert_fails(&output, 69, &["no-such-org/no-such-model", "hint"]);
     let wider: Change =

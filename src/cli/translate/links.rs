@@ -1,13 +1,14 @@
 //! The alignment file beside a translation: one line for each sentence.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use tarjim::Result;
 use tarjim::alignment::{LinkForm, Matrix, marian, pharaoh};
 use tarjim::translation::{Document, Sentence};
-use tarjim::{Error, Result};
+
+use crate::cli::output::{self, OutputFile};
 
 /// What links count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,7 +22,7 @@ pub(crate) enum Units {
 /// Writes the links of sentences.
 pub(super) struct LinkWriter {
     path: PathBuf,
-    output: BufWriter<File>,
+    output: BufWriter<OutputFile>,
     form: LinkForm,
     units: Units,
 }
@@ -29,8 +30,8 @@ pub(super) struct LinkWriter {
 impl LinkWriter {
     /// Creates the file.
     pub(super) fn create(path: &Path, form: Option<LinkForm>, units: Units) -> Result<Self> {
-        let file = File::create(path).map_err(|error| Error::io(path.display(), error))?;
-        Ok(LinkWriter { path: path.to_owned(), output: BufWriter::new(file), form: form.unwrap_or_default(), units })
+        let output = BufWriter::new(output::create(path)?);
+        Ok(LinkWriter { path: path.to_owned(), output, form: form.unwrap_or_default(), units })
     }
 
     /// Writes a line for each sentence; `one_line` where the document is a line of its file and must be one here too.
@@ -40,12 +41,12 @@ impl LinkWriter {
             [] if one_line => "\n".to_owned(),
             lines => lines.iter().fold(String::new(), |text, line| text + line + "\n"),
         };
-        self.output.write_all(text.as_bytes()).map_err(|error| Error::io(self.path.display(), error))
+        self.output.write_all(text.as_bytes()).map_err(|error| output::failed(&self.path, error))
     }
 
     /// Hands what was written to the system.
     pub(super) fn flush(&mut self) -> Result<()> {
-        self.output.flush().map_err(|error| Error::io(self.path.display(), error))
+        self.output.flush().map_err(|error| output::failed(&self.path, error))
     }
 
     fn line(&self, sentence: &Sentence) -> Result<String> {

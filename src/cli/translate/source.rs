@@ -22,12 +22,29 @@ pub(super) fn list(files: &[PathBuf]) -> Vec<Source> {
     files.iter().map(|path| if path == Path::new("-") { Source::Stdin } else { Source::File(path.clone()) }).collect()
 }
 
-/// The format that the first file's name tells.
-pub(super) fn format(sources: &[Source]) -> Option<Format> {
-    sources.iter().find_map(|source| match source {
-        Source::File(path) => Format::from_path(path),
-        Source::Stdin => None,
-    })
+/// The one format that the files' names tell, running text where a name tells none.
+///
+/// # Errors
+/// They tell two: what is read as another format than its own becomes nonsense.
+pub(super) fn format(sources: &[Source]) -> Result<Format> {
+    let mut found: Option<(Format, &Path)> = None;
+    for source in sources {
+        let Source::File(path) = source else { continue };
+        let format = Format::from_path(path).unwrap_or_default();
+        let (first, first_path) = *found.get_or_insert((format, path));
+        if format != first {
+            let message = format!(
+                "two formats: {} is {}, {} is {}",
+                first_path.display(),
+                first.name(),
+                path.display(),
+                format.name()
+            );
+            return Err(Error::new(ErrorKind::Usage, message)
+                .with_hint("run the command once for each format, or say how to read all with `--input-format`"));
+        }
+    }
+    Ok(found.map(|(format, _)| format).unwrap_or_default())
 }
 
 /// The size of all inputs together, where it is known.
@@ -50,11 +67,27 @@ impl Source {
         }
     }
 
+    /// Its path, `-` for standard input.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Source::Stdin => Path::new("-"),
+            Source::File(path) => path,
+        }
+    }
+
     /// Whether more input may be long in coming: all but plain files.
     pub(super) fn waits(&self) -> bool {
         match self {
             Source::Stdin => true,
             Source::File(path) => !path.is_file(),
+        }
+    }
+
+    /// Tells early that it can't be opened. A pipe can be opened only once and is left alone.
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Source::File(path) if path.is_file() || path.is_dir() || !path.exists() => self.open().map(drop),
+            _ => Ok(()),
         }
     }
 

@@ -1,0 +1,48 @@
+//! Where a command writes: standard output, or files that the user names.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use tarjim::{Error, ErrorKind, Result};
+
+/// A file that the user named.
+///
+/// Its reader may go away as standard output's may (it can be a named pipe), but then nobody has the output the user
+/// asked for: that is a failure, where `tarjim … | head` is none.
+#[derive(Debug)]
+pub(super) struct OutputFile(File);
+
+/// Standard output for `-` or no path, else the file.
+pub(super) fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {
+    Ok(match path {
+        Some(path) if path != Path::new("-") => Box::new(create(path)?),
+        _ => Box::new(io::stdout().lock()),
+    })
+}
+
+/// Creates a file, or empties it.
+///
+/// # Errors
+/// It can't be: of kind [`ErrorKind::Io`] whatever the reason, for what is missing is no input.
+pub(super) fn create(path: &Path) -> Result<OutputFile> {
+    File::create(path).map(OutputFile).map_err(|error| failed(path, error))
+}
+
+/// Writing a named file failed.
+pub(super) fn failed(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{}: {error}", path.display())).with_source(error)
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::other("its reader went away"),
+            _ => error,
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

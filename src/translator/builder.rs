@@ -297,7 +297,8 @@ impl TranslatorBuilder {
         if let AlignerChoice::Shifted { layer } = self.aligner
             && layer >= config.decoder_layers
         {
-            let message = format!("decoder layer {layer}, expected one of {}, counted from 0", config.decoder_layers);
+            let last = config.decoder_layers - 1;
+            let message = format!("decoder layer {layer} does not exist, expected one from 0 to {last}");
             return Err(Error::new(ErrorKind::Usage, message));
         }
         let options = EngineOptions {

@@ -251,6 +251,8 @@ fn confidence_without_calibration_is_what_the_model_says() {
         let pieces = numbers(&sentence["pieces"]["scores"]);
         let mean = pieces.iter().sum::<f64>() / pieces.len() as f64;
         assert!((sentence["confidence"].as_f64().unwrap() - mean.exp()).abs() < 1e-4);
+        // However little the model would have said it itself: that is no doubt of a translation that somebody gave.
+        assert!(mean.exp() < 0.1 && !sentence["flags"].as_array().unwrap().contains(&"low-confidence".into()));
         let (scores, found) = (numbers(&sentence["token_scores"]), numbers(&sentence["token_confidences"]));
         assert_eq!((scores.len(), scores.len()), (found.len(), numbers(&sentence["null_probabilities"]).len()));
         for (score, confidence) in scores.iter().zip(found) {

@@ -10,6 +10,7 @@ mod generate;
 mod logging;
 mod model;
 mod models;
+mod overwrite;
 mod pairs;
 mod progress;
 mod score;

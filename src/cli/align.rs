@@ -16,7 +16,7 @@ use super::model::{AlignerArgs, ModelArgs};
 use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::translate::Units;
-use super::{Outcome, Talk, logging};
+use super::{Outcome, Talk, logging, overwrite};
 
 /// What to align, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -98,6 +98,10 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     if args.no_lexicon && args.aligner.choice == AlignerChoice::Lexicon {
         return Err(Error::new(ErrorKind::Usage, "`--aligner lexicon` and `--no-lexicon` leave nothing to align with"));
     }
+    let mut inputs = args.pairs.paths();
+    inputs.extend(args.reverse.as_deref());
+    let outputs: Vec<&Path> = args.output.iter().chain(&args.report).map(PathBuf::as_path).collect();
+    overwrite::refuse(&inputs, &outputs)?;
     let mut pairs = args.pairs.open()?;
     let mut reverse = match &args.reverse {
         Some(path) => Some(Reverse::open(path)?),

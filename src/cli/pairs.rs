@@ -78,6 +78,11 @@ impl PairArgs {
         self.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// The files that are read.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        [Some(&self.source), self.target.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
     /// Opens what the arguments name.
     pub(crate) fn open(&self) -> Result<Pairs> {
         if let Some(target) = &self.target {

@@ -12,7 +12,7 @@ use tarjim::{Error, ErrorKind, Result};
 use super::model::ModelArgs;
 use super::pairs::{PairArgs, sides};
 use super::progress::{Counts, Progress};
-use super::{Outcome, Talk, logging};
+use super::{Outcome, Talk, logging, overwrite};
 
 /// What to score, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,7 @@ enum OutputForm {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
+    overwrite::refuse(&args.pairs.paths(), args.output.as_deref().as_slice())?;
     let mut pairs = args.pairs.open()?;
     // Scores need no links, so a model without a trained head needs no second one.
     let translator = args.model.builder().aligner(AlignerChoice::Model).build()?;

@@ -146,6 +146,28 @@ fn files_that_do_not_match_are_refused() {
 }
 
 #[test]
+fn an_input_is_never_written_over() {
+    let (folder, source, target) = files(SOURCE, TARGET);
+    let (links, other) = (folder.path().join("links"), folder.path().join("./target"));
+    std::fs::write(&links, "0-0\n0-0\n").unwrap();
+    let (links, other) = (links.to_str().unwrap(), other.to_str().unwrap());
+    let cases: [(&str, &[&str]); 4] = [
+        ("align", &["-o", &source]),
+        ("align", &["--report", other]),
+        ("align", &["--reverse", links, "-o", links]),
+        ("score", &["-o", other]),
+    ];
+    for (command, arguments) in cases {
+        let output = tarjim(&[&[command, source.as_str(), target.as_str()], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains("is the input"), "{stderr}");
+        assert_eq!(std::fs::read_to_string(&source).unwrap(), SOURCE);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), TARGET);
+    }
+}
+
+#[test]
 fn a_pair_scores_the_same_alone_and_in_company() {
     let (_folder, source, target) = files(SOURCE, TARGET);
     let together = lines_of(&tarjim(&["score", &source, &target]));

@@ -1,4 +1,4 @@
-//! The check that no output of a command is one of its inputs, or another of its outputs.
+//! The outputs of a command: their names, and the check that none of them is an input or another output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,14 @@ pub(super) fn refuse(inputs: &[&Path], outputs: &[&Path]) -> Result<()> {
         earlier.push((output, file));
     }
     Ok(())
+}
+
+/// An output's name in messages.
+pub(super) fn name(output: Option<&Path>) -> String {
+    match output {
+        Some(path) if path != Path::new("-") => path.display().to_string(),
+        _ => "standard output".to_owned(),
+    }
 }
 
 const STDIN: &str = "/dev/stdin";

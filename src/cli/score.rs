@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use tarjim::alignment::forced::ForcedSentence;
 use tarjim::translator::AlignerChoice;
-use tarjim::{Error, ErrorKind, Result};
+use tarjim::{Error, Result};
 
 use super::model::ModelArgs;
 use super::pairs::{PairArgs, sides};
@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let translator = args.model.builder().aligner(AlignerChoice::Model).build()?;
     let aligner = translator.aligner(args.pretokenized);
     let mut sink = BufWriter::new(super::translate::sink(args.output.as_deref())?);
+    let failed = |error| Error::io(overwrite::name(args.output.as_deref()), error);
     let mut progress = Progress::start(talk, None);
     loop {
         let window = pairs.next_window()?;
@@ -62,19 +63,15 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         let mut scored = aligner.score(&sides(&window))?.into_iter();
         let mut counts = Counts::default();
         for pair in &window {
-            let outcome = match &pair.sides {
-                Ok(_) => scored.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "no score came back"))),
-                Err(error) => Err(Error::new(error.kind(), error.to_string())),
-            };
+            let outcome = pair.outcome(&mut scored);
             counts.records += 1;
             if let Err(error) = &outcome {
                 counts.errors += 1;
-                tracing::warn!("{}: {error}", pair.place);
+                tracing::warn!("{error}");
             }
-            writeln!(sink, "{}", line(&outcome, args.output_format))
-                .map_err(|error| Error::io("standard output", error))?;
+            writeln!(sink, "{}", line(&outcome, args.output_format)).map_err(failed)?;
         }
-        sink.flush().map_err(|error| Error::io("standard output", error))?;
+        sink.flush().map_err(failed)?;
         progress.add(counts);
     }
     let counts = progress.finish();

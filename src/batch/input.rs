@@ -116,9 +116,9 @@ pub(super) fn list(inputs: &[PathBuf], format: Option<LineFormat>) -> Result<(Li
         let real = input.canonicalize().map_err(failed)?;
         let listed = files.len();
         if metadata.is_dir() {
-            list_folder(&input, &mut files)?
+            list_folder(&input, &mut files)?;
         } else {
-            files.push(input.clone())
+            files.push(input.clone());
         }
         for file in &files[listed..] {
             let inside = file.strip_prefix(&input).unwrap_or(file);
@@ -362,7 +362,7 @@ fn count_breaks(reader: &mut dyn BufRead, bytes: u64) -> std::io::Result<u64> {
         if used == 0 {
             break;
         }
-        breaks += chunk[..used].iter().filter(|byte| **byte == b'\n').count() as u64;
+        breaks += chunk[..used].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
         reader.consume(used);
         left -= used as u64;
     }

@@ -200,6 +200,8 @@ impl Args {
         // Through text: `0.6` as an `f32` would become `0.6000000238418579` otherwise.
         let search = serde_json::to_string(search).and_then(|text| serde_json::from_str::<Map<String, Value>>(&text));
         for (name, value) in search.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))? {
+            // A list of tokens in one line: `job.json` is read by people.
+            let value = if value.is_array() { json!(value.to_string()) } else { value };
             // `--max-length` is the source's.
             add(&if name == "max_length" { "max-target-length".to_owned() } else { name.replace('_', "-") }, value);
         }

@@ -79,15 +79,12 @@ impl RecordWriter for Writer<'_> {
             return self.write_n_best(outcome.ok());
         }
         self.output.begin_line()?;
-        match outcome {
-            Ok(document) => {
-                self.output.put(&one_line(&document.text))?;
-                if self.inline_alignment {
-                    let links = document.sentences.iter().map(|sentence| pharaoh::print(&sentence.alignment.links));
-                    self.output.put(&format!(" ||| {}", links.collect::<Vec<_>>().join(" ")))?;
-                }
+        if let Ok(document) = outcome {
+            self.output.put(&one_line(&document.text))?;
+            if self.inline_alignment {
+                let links = document.sentences.iter().map(|sentence| pharaoh::print(&sentence.alignment.links));
+                self.output.put(&format!(" ||| {}", links.collect::<Vec<_>>().join(" ")))?;
             }
-            Err(_) => {}
         }
         self.output.end_line(record.line_ending())
     }

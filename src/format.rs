@@ -155,7 +155,7 @@ pub struct Record {
     pub id: Option<String>,
     /// What is to be translated, or why it can't be.
     pub text: Result<String>,
-    /// A translation that is there already (TMX), for alignment and scoring.
+    /// A translation that is there already (in TMX, or where [`ReadOptions`] name its place), for alignment and scoring.
     pub reference: Option<String>,
     frame: Frame,
 }
@@ -257,8 +257,17 @@ pub struct ReadOptions {
     pub text_column: usize,
     /// Whether the first line of a table names the columns.
     pub header: bool,
+    /// The field of a JSON object that holds a translation which is there already; a record without it has an error.
+    pub reference_field: Option<String>,
+    /// The column, from 1, of a table that holds such a translation.
+    pub reference_column: Option<usize>,
     /// What a line break means in running text.
     pub line_breaks: LineBreaks,
+    /// Lines of the file that stand before the input, where that is only a part of the file: records and messages count
+    /// them.
+    pub lines_before: u64,
+    /// Bytes of the file that stand before the input. What a file begins with is looked for only where there are none.
+    pub bytes_before: u64,
     /// The longest record, in bytes. A longer one becomes a record with an error, and is not held in memory.
     pub longest_record: usize,
 }
@@ -269,7 +278,11 @@ impl Default for ReadOptions {
             text_field: "text".to_owned(),
             text_column: 1,
             header: false,
+            reference_field: None,
+            reference_column: None,
             line_breaks: LineBreaks::default(),
+            lines_before: 0,
+            bytes_before: 0,
             longest_record: 16 << 20,
         }
     }
@@ -284,7 +297,8 @@ pub struct WriteOptions {
     pub offsets: Offsets,
     /// Whether JSON carries the sentences with their spans, scores and alignment, or the translation alone.
     pub sentences: bool,
-    /// Whether lines are written as an n-best list (`0 ||| hypothesis ||| score`), as Marian does.
+    /// Whether lines are written as an n-best list (`0 ||| hypothesis ||| score`), as Marian does. The records of all
+    /// inputs are counted together; one that is empty or has an error is one empty hypothesis of score 0.
     pub n_best: bool,
     /// Whether each line is followed by its word links (` ||| 0-0 1-2`), as Marian does.
     pub inline_alignment: bool,
@@ -349,11 +363,26 @@ pub fn writer<'a>(
 }
 
 /// The output of a writer, buffered; its errors say what was being done and keep their cause.
-struct Output<'a>(std::io::BufWriter<Box<dyn Write + 'a>>);
+struct Output<'a> {
+    buffer: std::io::BufWriter<Box<dyn Write + 'a>>,
+    /// Whether the last line came without a line break, as the last line of a file may.
+    is_line_open: bool,
+}
 
 impl<'a> Output<'a> {
     fn new(output: Box<dyn Write + 'a>) -> Self {
-        Output(std::io::BufWriter::with_capacity(64 << 10, output))
+        Output { buffer: std::io::BufWriter::with_capacity(64 << 10, output), is_line_open: false }
+    }
+
+    /// Begins a line: ends the one before it if that is still open, for then it was the last one of another file.
+    fn begin_line(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.is_line_open) { self.put("\n") } else { Ok(()) }
+    }
+
+    /// Ends a line with its line break, which is empty at the end of some files.
+    fn end_line(&mut self, ending: &str) -> Result<()> {
+        self.is_line_open = ending.is_empty();
+        self.put(ending)
     }
 
     fn put(&mut self, text: &str) -> Result<()> {
@@ -361,13 +390,15 @@ impl<'a> Output<'a> {
     }
 
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0
+        self.buffer
             .write_all(bytes)
             .map_err(|error| Error::new(ErrorKind::Io, format!("cannot write: {error}")).with_source(error))
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.0.flush().map_err(|error| Error::new(ErrorKind::Io, format!("cannot write: {error}")).with_source(error))
+        self.buffer
+            .flush()
+            .map_err(|error| Error::new(ErrorKind::Io, format!("cannot write: {error}")).with_source(error))
     }
 }
 
@@ -399,12 +430,25 @@ pub(crate) mod tests {
         read: &ReadOptions,
         write: &WriteOptions,
     ) -> Result<String> {
+        convert_all(&[input], from, to, read, write)
+    }
+
+    /// Translates several inputs into one output.
+    pub(super) fn convert_all(
+        inputs: &[&[u8]],
+        from: Format,
+        to: Format,
+        read: &ReadOptions,
+        write: &WriteOptions,
+    ) -> Result<String> {
         from.converts_to(to)?;
         let mut output = Vec::new();
         let mut writer = writer(to, Box::new(&mut output), write)?;
-        for record in records(from, input, read)? {
-            let document = record.text.as_ref().map(|text| capitals(text));
-            writer.write(&record, document.as_ref().map_err(|error| *error))?;
+        for input in inputs {
+            for record in records(from, input, read)? {
+                let document = record.text.as_ref().map(|text| capitals(text));
+                writer.write(&record, document.as_ref().map_err(|error| *error))?;
+            }
         }
         writer.finish()?;
         drop(writer);
@@ -479,6 +523,37 @@ pub(crate) mod tests {
         assert!(Format::Xliff.converts_to(Format::Xliff).is_ok());
         assert!(Format::Xliff.converts_to(Format::Jsonl).is_ok());
         assert_eq!(Format::Text.converts_to(Format::Xliff).unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn the_last_line_of_a_file_and_the_first_of_the_next_are_two() {
+        let read = ReadOptions { longest_record: 6, ..ReadOptions::default() };
+        let write = WriteOptions { columns: Vec::new(), ..WriteOptions::default() };
+        for format in [Format::Text, Format::Lines] {
+            let inputs: [&[u8]; 6] = [b"a", b"b\nc", b"", b"d\r\n", b"far too long", b"e"];
+            let output = convert_all(&inputs, format, format, &read, &write).unwrap();
+            assert_eq!(output, "A\nB\nC\nD\r\n\nE", "{}", format.name());
+        }
+        let output = convert_all(&[b"a\tx", b"b", b"c\n"], Format::Tsv, Format::Tsv, &read, &write).unwrap();
+        assert_eq!(output, "a\tx\nb\nc\n");
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_read_as_the_file_would_be() {
+        for (format, first, line) in
+            [(Format::Lines, "a", "%PDF-1"), (Format::Jsonl, "{}", "\u{feff}{"), (Format::Tsv, "a", "PK\u{3}\u{4}\0")]
+        {
+            let said =
+                |found: &Record| (found.place.clone(), found.text.as_ref().map_err(ToString::to_string).cloned());
+            let whole = records(format, format!("{first}\n{line}\n").as_bytes(), &ReadOptions::default()).unwrap();
+            let before = first.len() as u64 + 1;
+            let read = ReadOptions { lines_before: 1, bytes_before: before, ..ReadOptions::default() };
+            let part = records(format, format!("{line}\n").as_bytes(), &read).unwrap();
+            assert_eq!(said(&part[0]), said(&whole[1]));
+            assert!(
+                records(Format::Lines, line.as_bytes(), &ReadOptions::default()).is_err() || format == Format::Jsonl
+            );
+        }
     }
 
     #[test]

@@ -20,6 +20,20 @@ pub fn print(source: &str, source_words: &[Span], target: &str, target_words: &[
     format!("{}{SEPARATOR}{}", side(source, source_words), side(target, target_words))
 }
 
+/// Writes one pair from a model's pieces, which may hold spaces or be empty: a space is written `▁`, as SentencePiece
+/// does, and so is a piece of nothing. Whoever splits the line at its spaces counts the pieces that links count.
+pub fn print_pieces(source: &str, source_pieces: &[Span], target: &str, target_pieces: &[Span]) -> String {
+    let side = |text: &str, pieces: &[Span]| {
+        let visible = |piece: &Span| match piece.of(text) {
+            "" => "▁".to_owned(),
+            "|||" => "｜｜｜".to_owned(),
+            piece => piece.replace(|c: char| c.is_whitespace() || c.is_control(), "▁"),
+        };
+        pieces.iter().map(visible).collect::<Vec<_>>().join(" ")
+    };
+    format!("{}{SEPARATOR}{}", side(source, source_pieces), side(target, target_pieces))
+}
+
 /// One side of a pair: its words parted by single spaces, also what `eflomal-align` takes as a file a side.
 pub fn side(text: &str, words: &[Span]) -> String {
     let mut line = String::with_capacity(text.len() + words.len());
@@ -78,6 +92,16 @@ mod tests {
         assert!(parse("a ||| b ||| c").unwrap_err().to_string().starts_with("2 separators"));
         assert_eq!(parse("  ||| b").unwrap_err().to_string(), "the source has no word");
         assert_eq!(parse("a |||  ").unwrap_err().to_string(), "the target has no word");
+    }
+
+    #[test]
+    fn pieces_are_visible_and_none_is_empty() {
+        let spans =
+            |ends: &[(usize, usize)]| -> Vec<Span> { ends.iter().map(|&(start, end)| Span::new(start, end)).collect() };
+        let line = print_pieces("a b", &spans(&[(0, 0), (0, 1), (1, 3)]), " x|||", &spans(&[(0, 1), (1, 2), (2, 5)]));
+        assert_eq!(line, "▁ a ▁b ||| ▁ x ｜｜｜");
+        let (source, target) = parse(&line).unwrap();
+        assert_eq!((source.split_whitespace().count(), target.split_whitespace().count()), (3, 3));
     }
 
     proptest! {

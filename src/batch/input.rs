@@ -1,9 +1,11 @@
 //! The files of a job and the records in a range of them, one record a line.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +94,9 @@ pub struct InputFile {
     pub bytes: u64,
     /// The size of its text, unpacked.
     pub text_bytes: u64,
+    /// When it was last changed, in nanoseconds since 1970, where the file system says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<u64>,
 }
 
 /// Lists the files behind `inputs`, folders in the order of their paths, and settles on their format.
@@ -99,16 +104,29 @@ pub struct InputFile {
 /// Hidden files and those whose name begins with `_` (`_SUCCESS`) are not data.
 ///
 /// # Errors
-/// Nothing there; a file whose name tells no format while `format` is `None`; several formats in one job.
+/// Nothing there; a file that is named twice; a file whose name tells no format while `format` is `None`; several formats in one job.
 pub(super) fn list(inputs: &[PathBuf], format: Option<LineFormat>) -> Result<(LineFormat, Vec<PathBuf>)> {
     let mut files = Vec::new();
+    let mut known = HashSet::new();
     for input in inputs {
-        let metadata =
-            std::fs::metadata(input).map_err(|error| Error::io(format_args!("input `{}`", input.display()), error))?;
+        let failed = |error| Error::io(format_args!("input `{}`", input.display()), error);
+        let metadata = std::fs::metadata(input).map_err(failed)?;
         // One absolute spelling: the job goes on from any working folder.
-        let input = std::path::absolute(input)
-            .map_err(|error| Error::io(format_args!("input `{}`", input.display()), error))?;
-        if metadata.is_dir() { list_folder(&input, &mut files)? } else { files.push(input) }
+        let input = std::path::absolute(input).map_err(failed)?;
+        let real = input.canonicalize().map_err(failed)?;
+        let listed = files.len();
+        if metadata.is_dir() {
+            list_folder(&input, &mut files)?;
+        } else {
+            files.push(input.clone());
+        }
+        for file in &files[listed..] {
+            let inside = file.strip_prefix(&input).unwrap_or(file);
+            if !known.insert(real.join(inside)) {
+                return Err(Error::new(ErrorKind::Usage, format!("the input `{}` is named twice", file.display()))
+                    .with_hint("name each file once; a folder stands for all files in it"));
+            }
+        }
     }
     let mut settled: Option<(LineFormat, &PathBuf)> = format.zip(files.first());
     for file in &files {
@@ -172,7 +190,13 @@ pub(super) fn measure(path: PathBuf) -> Result<InputFile> {
     } else {
         std::io::copy(&mut open(&path)?, &mut std::io::sink()).map_err(|error| unreadable(&path, error))?
     };
-    Ok(InputFile { path, bytes, text_bytes })
+    Ok(InputFile { modified: modified(&path), path, bytes, text_bytes })
+}
+
+/// When a file was last changed, in nanoseconds since 1970.
+pub(super) fn modified(path: &Path) -> Option<u64> {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    u64::try_from(modified.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
 /// A file's size on disk now.
@@ -221,6 +245,19 @@ pub struct Record {
     pub file: usize,
     /// Where its first byte lies in the file's text.
     pub offset: u64,
+    /// Its number in the file, from 1.
+    pub number: u64,
+    /// Whether a line break ends it, as it does all lines but some files' last.
+    pub has_break: bool,
+}
+
+/// A place in a file and the line breaks before it: what numbers the lines of one range after the other without
+/// reading the file from its beginning each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LineCount {
+    file: usize,
+    position: u64,
+    breaks: u64,
 }
 
 /// Reads the lines of a range.
@@ -229,29 +266,45 @@ pub(super) struct RangeReader {
     file: usize,
     reader: Box<dyn BufRead>,
     position: u64,
+    breaks: u64,
     end: u64,
+    /// The last line's beginning, which lies before the next range even where the line runs into it.
+    last: LineCount,
 }
 
 impl RangeReader {
-    pub(super) fn open(path: &Path, range: &Range) -> Result<Self> {
-        let (start, end) = (range.start, range.end);
+    /// Opens a range; `known` is any place that was counted before, best the one nearest to the range.
+    pub(super) fn open(path: &Path, range: &Range, known: LineCount) -> Result<Self> {
+        let before = range.start.saturating_sub(1);
+        let nothing = LineCount { file: range.file, ..LineCount::default() };
+        let known = if known.file == range.file && known.position <= before { known } else { nothing };
         let mut reader: Box<dyn BufRead> = if packing(path) == Packing::Plain {
             let failed = |error| Error::io(format_args!("input `{}`", path.display()), error);
             let mut file = File::open(path).map_err(failed)?;
-            file.seek(SeekFrom::Start(start.saturating_sub(1))).map_err(failed)?;
+            file.seek(SeekFrom::Start(known.position)).map_err(failed)?;
             Box::new(BufReader::with_capacity(1 << 16, file))
         } else {
             let mut reader = BufReader::with_capacity(1 << 16, open(path)?);
-            std::io::copy(&mut (&mut reader).take(start.saturating_sub(1)), &mut std::io::sink())
+            std::io::copy(&mut (&mut reader).take(known.position), &mut std::io::sink())
                 .map_err(|error| unreadable(path, error))?;
             Box::new(reader)
         };
-        let mut position = start.saturating_sub(1);
-        if start > 0 {
+        let failed = |error| unreadable(path, error);
+        let mut breaks = known.breaks + count_breaks(&mut reader, before - known.position).map_err(failed)?;
+        let last = LineCount { file: range.file, position: before, breaks };
+        let mut position = before;
+        if range.start > 0 {
             // The line that runs into the range is the one before's, unless its last byte is the break.
-            position += skip_line(&mut reader).map_err(|error| unreadable(path, error))?;
+            let (skipped, is_ended) = skip_line(&mut reader).map_err(failed)?;
+            position += skipped;
+            breaks += u64::from(is_ended);
         }
-        Ok(RangeReader { path: path.to_owned(), file: range.file, reader, position, end })
+        Ok(RangeReader { path: path.to_owned(), file: range.file, reader, position, breaks, end: range.end, last })
+    }
+
+    /// A place that was counted, for the range that comes next.
+    pub(super) fn counted(&self) -> LineCount {
+        self.last
     }
 
     /// The next line, or `None` at the end of the range; `digest` sees all its bytes.
@@ -259,7 +312,9 @@ impl RangeReader {
         if self.position >= self.end {
             return Ok(None);
         }
-        let mut record = Record { file: self.file, offset: self.position, ..Record::default() };
+        self.last = LineCount { file: self.file, position: self.position, breaks: self.breaks };
+        let mut record =
+            Record { file: self.file, offset: self.position, number: self.breaks + 1, ..Record::default() };
         loop {
             let chunk = match self.reader.fill_buf() {
                 Ok(chunk) => chunk,
@@ -290,25 +345,44 @@ impl RangeReader {
             self.reader.consume(used);
             self.position += used as u64;
             if line_end.is_some() {
+                record.has_break = true;
+                self.breaks += 1;
                 return Ok(Some(record));
             }
         }
     }
 }
 
-fn skip_line(reader: &mut dyn BufRead) -> std::io::Result<u64> {
+/// Reads `bytes` bytes, or what there is, and counts their line breaks.
+fn count_breaks(reader: &mut dyn BufRead, bytes: u64) -> std::io::Result<u64> {
+    let (mut left, mut breaks) = (bytes, 0);
+    while left > 0 {
+        let chunk = reader.fill_buf()?;
+        let used = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if used == 0 {
+            break;
+        }
+        breaks += chunk[..used].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        reader.consume(used);
+        left -= used as u64;
+    }
+    Ok(breaks)
+}
+
+/// Skips the rest of a line; how many bytes that was, and whether a line break ended it.
+fn skip_line(reader: &mut dyn BufRead) -> std::io::Result<(u64, bool)> {
     let mut skipped = 0;
     loop {
         let chunk = reader.fill_buf()?;
         if chunk.is_empty() {
-            return Ok(skipped);
+            return Ok((skipped, false));
         }
         let line_end = chunk.iter().position(|byte| *byte == b'\n');
         let used = line_end.map_or(chunk.len(), |end| end + 1);
         reader.consume(used);
         skipped += used as u64;
         if line_end.is_some() {
-            return Ok(skipped);
+            return Ok((skipped, true));
         }
     }
 }
@@ -319,13 +393,18 @@ mod tests {
 
     use super::*;
 
-    fn lines(path: &Path, start: u64, end: u64) -> Vec<String> {
-        let mut reader = RangeReader::open(path, &Range { file: 0, start, end }).unwrap();
+    fn open_range(path: &Path, start: u64, end: u64) -> RangeReader {
+        RangeReader::open(path, &Range { file: 0, start, end }, LineCount::default()).unwrap()
+    }
+
+    /// The range's lines with their numbers, and a place that was counted.
+    fn lines(path: &Path, start: u64, end: u64, known: LineCount) -> (Vec<(u64, String)>, LineCount) {
+        let mut reader = RangeReader::open(path, &Range { file: 0, start, end }, known).unwrap();
         let mut lines = Vec::new();
         while let Some(record) = reader.next(&mut blake3::Hasher::new()).unwrap() {
-            lines.push(String::from_utf8(record.line).unwrap());
+            lines.push((record.number, String::from_utf8(record.line).unwrap()));
         }
-        lines
+        (lines, reader.counted())
     }
 
     #[test]
@@ -340,13 +419,16 @@ mod tests {
             packer.finish().unwrap();
             let zst = folder.path().join("t.txt.zst");
             std::fs::write(&zst, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
-            let whole: Vec<&str> = text.lines().collect();
+            let whole: Vec<(u64, String)> = (1..).zip(text.lines().map(str::to_owned)).collect();
             for path in [plain, gz, zst] {
                 let file = measure(path.clone()).unwrap();
                 assert_eq!(file.text_bytes, text.len() as u64);
                 for cut in 0..=file.text_bytes {
-                    let mut both = lines(&path, 0, cut);
-                    both.extend(lines(&path, cut, file.text_bytes));
+                    let (mut both, counted) = lines(&path, 0, cut, LineCount::default());
+                    assert!(counted.position <= cut, "the count helps the next range");
+                    let (rest, _) = lines(&path, cut, file.text_bytes, counted);
+                    assert_eq!(lines(&path, cut, file.text_bytes, LineCount::default()).0, rest);
+                    both.extend(rest);
                     assert_eq!(both, whole, "{} cut at {cut}", path.display());
                 }
             }
@@ -359,7 +441,7 @@ mod tests {
         let path = folder.path().join("t.txt");
         let long = "x".repeat(LONGEST_LINE + 5);
         std::fs::write(&path, format!("{long}\nnext\n")).unwrap();
-        let mut reader = RangeReader::open(&path, &Range { file: 0, start: 0, end: long.len() as u64 + 6 }).unwrap();
+        let mut reader = open_range(&path, 0, long.len() as u64 + 6);
         let first = reader.next(&mut blake3::Hasher::new()).unwrap().unwrap();
         assert_eq!(first.line.len(), LONGEST_LINE);
         assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap().unwrap().line, b"next");
@@ -383,7 +465,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.txt");
         std::fs::write(&path, "a\n").unwrap();
-        let mut reader = RangeReader::open(&path, &Range { file: 0, start: 0, end: 10 }).unwrap();
+        let mut reader = open_range(&path, 0, 10);
         reader.next(&mut blake3::Hasher::new()).unwrap();
         assert_eq!(reader.next(&mut blake3::Hasher::new()).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
@@ -407,6 +489,13 @@ mod tests {
         let error = list(&inputs, None).unwrap_err();
         assert!(error.to_string().contains("aa.pdf"), "{error}");
         assert_eq!(list(&inputs, Some(LineFormat::Lines)).unwrap().1.len(), 5);
+        for twice in
+            [[folder.path().to_owned(), folder.path().join("sub/..")], [folder.path().to_owned(), path("b.jsonl")]]
+        {
+            let error = list(&twice, Some(LineFormat::Lines)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+            assert!(error.to_string().contains("named twice"), "{error}");
+        }
         assert_eq!(list(&[path("none")], None).unwrap_err().kind(), ErrorKind::NoInput);
         assert_eq!(list(&[], None).unwrap_err().kind(), ErrorKind::NoInput);
     }

@@ -1,5 +1,6 @@
 //! A job: its inputs, its output folder and the shards between them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,8 @@ pub struct Job {
     pub(super) folder: PathBuf,
     pub(super) manifest: JobManifest,
     pub(super) shards: Vec<Shard>,
+    /// Inputs that were touched since the job began, by their place among the inputs.
+    pub(super) touched: BTreeSet<usize>,
 }
 
 impl Job {
@@ -71,10 +74,16 @@ impl Job {
             None => begin(&folder, &wanted(paths.iter().cloned().map(input::measure).collect::<Result<_>>()?))?,
         };
         // Sizes on disk are compared; a packed file's text is not unpacked again for that.
-        let sizes = paths.into_iter().map(|path| Ok(InputFile { bytes: input::size(&path)?, path, text_bytes: 0 }));
-        manifest.check_same(&wanted(sizes.collect::<Result<_>>()?), &folder)?;
+        let inputs = paths.into_iter().map(|path| {
+            Ok(InputFile { bytes: input::size(&path)?, modified: input::modified(&path), path, text_bytes: 0 })
+        });
+        let wanted = wanted(inputs.collect::<Result<_>>()?);
+        manifest.check_same(&wanted, &folder)?;
+        let pairs = manifest.inputs.iter().zip(&wanted.inputs).enumerate();
+        let touched = pairs.filter(|(_, (had, now))| had.modified.is_some() && had.modified != now.modified);
+        let touched = touched.map(|(file, _)| file).collect();
         let shards = plan::shards(&manifest.inputs, manifest.shard_bytes);
-        Ok(Job { folder, manifest, shards })
+        Ok(Job { folder, manifest, shards, touched })
     }
 
     /// What the folder belongs to.

@@ -95,6 +95,9 @@ pub struct ShardManifest {
     pub finished: u64,
 }
 
+/// Of two options that differ the values are shown up to this many bytes: a list of tokens tells a person nothing.
+const LONGEST_SHOWN: usize = 120;
+
 /// The name of the job's manifest in the output folder.
 pub(super) const JOB_FILE: &str = "job.json";
 /// The name of a shard's manifest in its folder.
@@ -119,7 +122,9 @@ impl JobManifest {
         let mut differences = Vec::new();
         let mut compare = |what: &str, had: String, now: String| {
             if had != now {
-                differences.push(format!("{what} {had}, now {now}"));
+                let is_long = had.len().max(now.len()) > LONGEST_SHOWN;
+                let change = if is_long { "is another".to_owned() } else { format!("{had}, now {now}") };
+                differences.push(format!("{what} {change}"));
             }
         };
         compare("version", self.identity.version.clone(), wanted.identity.version.clone());
@@ -200,7 +205,7 @@ mod tests {
             input_format: LineFormat::Jsonl,
             output_extension: "jsonl".into(),
             shard_bytes: 10,
-            inputs: vec![InputFile { path: "/a.jsonl".into(), bytes: 3, text_bytes: 3 }],
+            inputs: vec![InputFile { path: "/a.jsonl".into(), bytes: 3, text_bytes: 3, modified: Some(7) }],
         }
     }
 
@@ -210,12 +215,16 @@ mod tests {
         let folder = Path::new("out");
         job.check_same(&job, folder).unwrap();
 
-        let changes: [(Change, &str); 7] = [
+        let changes: [(Change, &str); 8] = [
             (|job| job.identity.model = "n".into(), "model m, now n"),
             (|job| job.identity.model_digest = "ffff".into(), "model digest 0123456789abcdef, now ffff"),
             (|job| job.identity.version = "0.2.0".into(), "version 0.1.0, now 0.2.0"),
             (|job| drop(job.identity.options.insert("beam-size".into(), 1.into())), "option beam-size 4, now 1"),
             (|job| drop(job.identity.options.insert("n".into(), 1.into())), "option n unset, now 1"),
+            (
+                |job| drop(job.identity.options.insert("n".into(), "x".repeat(200).into())),
+                "another job: option n is another",
+            ),
             (|job| job.inputs[0].bytes = 4, "`/a.jsonl` 3 bytes, now 4 bytes"),
             (|job| job.inputs[0].path = "/b.jsonl".into(), "without `/a.jsonl`"),
         ];

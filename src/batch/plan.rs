@@ -36,8 +36,10 @@ mod tests {
     use super::*;
 
     fn cut(sizes: &[u64], shard_bytes: u64) -> Vec<Vec<(usize, u64, u64)>> {
-        let inputs: Vec<InputFile> =
-            sizes.iter().map(|size| InputFile { path: "x".into(), bytes: *size, text_bytes: *size }).collect();
+        let inputs: Vec<InputFile> = sizes
+            .iter()
+            .map(|size| InputFile { path: "x".into(), bytes: *size, text_bytes: *size, modified: None })
+            .collect();
         shards(&inputs, shard_bytes)
             .into_iter()
             .map(|shard| shard.into_iter().map(|range| (range.file, range.start, range.end)).collect())

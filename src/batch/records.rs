@@ -45,24 +45,29 @@ impl LineFormat {
 }
 
 impl RecordWorker<'_> {
-    /// Reads one line as a record of its format. A line is read by itself, so that messages name its place in the file.
+    /// Reads one line as its format's reader would find it in its file.
     fn parse(&self, record: &Record) -> Result<format::Record> {
-        let file = self.files.get(record.file).map_or("input", String::as_str);
-        let name = format!("{file}, byte {}", record.offset);
-        let options = ReadOptions { longest_record: LONGEST_RECORD, ..self.read.clone() };
+        let name = self.files.get(record.file).map_or("input", String::as_str);
+        let options = ReadOptions {
+            longest_record: LONGEST_RECORD,
+            lines_before: record.number.saturating_sub(1),
+            bytes_before: record.offset,
+            ..self.read.clone()
+        };
         // With its line break: a line of nothing is then still a line.
         let mut line = record.line.clone();
-        line.push(b'\n');
-        let mut reader = format::reader(self.input.format(), Box::new(std::io::Cursor::new(line)), &name, &options)?;
+        if record.has_break {
+            line.push(b'\n');
+        }
+        let mut reader = format::reader(self.input.format(), Box::new(std::io::Cursor::new(line)), name, &options)?;
         match reader.next_record() {
             Ok(Some(record)) => Ok(record),
-            Ok(None) => Err(Error::new(ErrorKind::Internal, format!("{name}: the line was read as no record"))),
-            // What would end a whole file costs one record here.
-            Err(error) => {
-                let mut record = format::Record::new(1, "");
-                record.text = Err(error);
-                Ok(record)
+            Ok(None) => {
+                let message = format!("{name}: line {}: the line was read as no record", record.number);
+                Err(Error::new(ErrorKind::Internal, message))
             }
+            // What would end a whole file costs one record here.
+            Err(error) => Ok(format::Record::failed(record.number, error)),
         }
     }
 
@@ -72,9 +77,7 @@ impl RecordWorker<'_> {
         writer.write(record, outcome)?;
         writer.finish()?;
         drop(writer);
-        while bytes.last().is_some_and(|byte| *byte == b'\n' || *byte == b'\r') {
-            bytes.pop();
-        }
+        bytes.pop_if(|byte| *byte == b'\n');
         Ok(bytes)
     }
 
@@ -118,8 +121,14 @@ impl Worker for RecordWorker<'_> {
         Ok(outputs)
     }
 
-    fn is_record(&self, line: &[u8]) -> bool {
-        self.input != LineFormat::Jsonl || !line.trim_ascii().is_empty()
+    fn is_record(&self, record: &Record) -> bool {
+        let line = record.line.as_slice();
+        if self.input != LineFormat::Jsonl || line.len() > LONGEST_RECORD {
+            return true;
+        }
+        // As the reader of the format sees it, byte-order mark and all.
+        let line = if record.offset == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        !str::from_utf8(line).is_ok_and(|line| line.trim().is_empty())
     }
 
     fn input_id(&self, line: &[u8]) -> Option<String> {
@@ -155,9 +164,12 @@ mod tests {
         }
     }
 
+    fn record(line: &[u8]) -> Record {
+        Record { line: line.to_vec(), file: 0, offset: 12, number: 3, has_break: true }
+    }
+
     fn translate(input: LineFormat, output: LineFormat, lines: &[&[u8]]) -> Vec<(String, Option<String>)> {
-        let records: Vec<Record> =
-            lines.iter().map(|line| Record { line: line.to_vec(), file: 0, offset: 12 }).collect();
+        let records: Vec<Record> = lines.iter().map(|line| record(line)).collect();
         let outputs = worker(input, output).translate(&records, &AtomicBool::new(false)).unwrap();
         outputs.into_iter().map(|output| (String::from_utf8(output.line).unwrap(), output.error)).collect()
     }
@@ -167,7 +179,7 @@ mod tests {
         let (jsonl, lines, tsv) = (LineFormat::Jsonl, LineFormat::Lines, LineFormat::Tsv);
         assert_eq!(
             translate(lines, lines, &[b"one two", b"", b"x\r"]),
-            [("ONE TWO".to_owned(), None), (String::new(), None), ("X".to_owned(), None)]
+            [("ONE TWO".to_owned(), None), (String::new(), None), ("X\r".to_owned(), None)]
         );
         let outputs = translate(jsonl, jsonl, &[br#"{"id":7,"text":"a","more":[1]}"#]);
         assert_eq!(outputs[0].0, r#"{"id":7,"text":"a","more":[1],"translation":"A"}"#);
@@ -182,7 +194,7 @@ mod tests {
         let bad: [&[u8]; 5] = [b"{", br#"{"id":1}"#, br#"{"text":5}"#, b"\xff\xfe\x00", &long];
         for (line, error) in translate(jsonl, jsonl, &bad) {
             let error = error.expect("an error");
-            assert!(error.contains("news, byte 12"), "{error}");
+            assert!(error.starts_with("news: line 3: "), "{error}");
             assert!(line.contains(r#""error":{"kind":"invalid-input""#), "{line}");
         }
         let (line, error) = translate(LineFormat::Lines, LineFormat::Lines, &[b"a\xffb"]).remove(0);
@@ -194,9 +206,12 @@ mod tests {
         let jsonl = worker(LineFormat::Jsonl, LineFormat::Jsonl);
         let line = br#"{"id":"a","text":"x"}"#;
         assert_eq!(jsonl.input_id(line), jsonl.output_id(br#"{"id":"a","translation":"X"}"#));
-        assert!(!jsonl.is_record(b" \r") && jsonl.is_record(b"{}"));
+        assert!(!jsonl.is_record(&record(b" \r")) && jsonl.is_record(&record(b"{}")));
+        assert!(!jsonl.is_record(&record("\u{a0}".as_bytes())) && jsonl.is_record(&record(b"\xff")));
+        let mark = Record { offset: 0, number: 1, ..record(b"\xef\xbb\xbf") };
+        assert!(!jsonl.is_record(&mark) && jsonl.is_record(&record(&mark.line)));
         let lines = worker(LineFormat::Lines, LineFormat::Jsonl);
         assert_eq!((lines.input_id(line), lines.output_id(line)), (None, None));
-        assert!(lines.is_record(b""));
+        assert!(lines.is_record(&record(b"")));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::commit::{Commit, PendingShard, host, shard_folder, sweep};
-use super::input::{self, RangeReader, Record};
+use super::input::{self, LineCount, RangeReader, Record};
 use super::job::Job;
 use super::manifest::ShardManifest;
 use super::progress::Progress;
@@ -48,7 +48,7 @@ pub trait Worker {
     fn translate(&mut self, records: &[Record], stop: &AtomicBool) -> Result<Vec<Output>>;
 
     /// Whether a line is a record at all; what isn't leaves no trace in the output.
-    fn is_record(&self, _line: &[u8]) -> bool {
+    fn is_record(&self, _line: &Record) -> bool {
         true
     }
 
@@ -103,9 +103,12 @@ impl Job {
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`] when stopped. An input that is gone or broken ends its shard; the other shards are
-    /// still done, then the first such error is returned. A failure to write ends the run at once.
+    /// still done, then the first such error is returned. A failure to write ends the run at once, and so does an input
+    /// that isn't the one a finished shard was made from.
     pub fn run(&self, worker: &mut dyn Worker, run: &mut Run<'_>) -> Result<Summary> {
         sweep(&self.folder)?;
+        self.check_finished(run)?;
+        let mut lines = LineCount::default();
         let mut summary = Summary::default();
         let mut first_error = None;
         let mut progress = Progress::new(self, run.slice);
@@ -120,7 +123,7 @@ impl Job {
                 progress.skip(bytes);
                 continue;
             }
-            let mut task = ShardTask { job: self, shard, worker, stop: run.stop, old: old.as_ref() };
+            let mut task = ShardTask { job: self, shard, worker, stop: run.stop, old: old.as_ref(), lines: &mut lines };
             match task.translate(&mut progress, run.on_progress) {
                 Ok((manifest, Commit::First)) => {
                     summary.finished += 1;
@@ -143,6 +146,34 @@ impl Job {
         }
         first_error.map_or(Ok(summary), Err)
     }
+
+    /// Reads the text of finished shards again where their inputs were touched since the job began, and refuses to go
+    /// on where it has changed: the folder would be a translation of two texts. The time of a change says nothing by
+    /// itself, for a copy is as good as the file it was made from.
+    fn check_finished(&self, run: &Run<'_>) -> Result<()> {
+        let mut lines = LineCount::default();
+        for (shard, ranges) in self.shards.iter().enumerate().filter(|(shard, _)| run.slice.contains(*shard)) {
+            let touched = ranges.iter().filter(|range| self.touched.contains(&range.file));
+            let touched: BTreeSet<String> =
+                touched.map(|range| format!("`{}`", self.manifest.inputs[range.file].path.display())).collect();
+            if touched.is_empty() {
+                continue;
+            }
+            let Some(manifest) = ShardManifest::read(&shard_folder(&self.folder, shard))? else { continue };
+            let mut input = ShardReader::new(self, shard, lines);
+            while input.next()?.is_some() {
+                if run.stop.load(Ordering::Relaxed) {
+                    return Err(stopped());
+                }
+            }
+            lines = input.lines;
+            if input.digest.finalize().to_hex().as_str() != manifest.input_digest {
+                let touched = touched.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(changed(&format!("input {touched}"), shard));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct ShardTask<'a> {
@@ -152,6 +183,8 @@ struct ShardTask<'a> {
     stop: &'a AtomicBool,
     /// The finished shard whose errors are retried.
     old: Option<&'a ShardManifest>,
+    /// Where the lines of the inputs are counted up to.
+    lines: &'a mut LineCount,
 }
 
 /// The counts of a shard while it is written.
@@ -174,7 +207,7 @@ impl ShardTask<'_> {
         let began = Instant::now();
         let job = self.job;
         let mut pending = PendingShard::create(&job.folder, self.shard, &job.manifest.output_extension)?;
-        let mut input = ShardReader::new(job, self.shard);
+        let mut input = ShardReader::new(job, self.shard, *self.lines);
         let mut old = self.old.map(|old| OldShard::open(job, self.shard, old)).transpose()?;
         let mut tally = Tally {
             sentences: self.old.map_or(0, |old| old.sentences),
@@ -213,6 +246,7 @@ impl ShardTask<'_> {
             tracing::debug!(shard = self.shard, records = window.len(), "window translated");
             on_progress(progress);
         }
+        *self.lines = input.lines;
         self.commit(pending, &input, tally, began.elapsed())
     }
 
@@ -260,11 +294,7 @@ impl ShardTask<'_> {
         if let Some(old) = self.old
             && old.input_digest != input_digest
         {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "the input is not the one the finished shard was made from",
-            )
-            .with_hint("begin a new output folder"));
+            return Err(changed("the input", self.shard));
         }
         let manifest = ShardManifest {
             shard: self.shard,
@@ -289,6 +319,11 @@ impl ShardTask<'_> {
     }
 }
 
+fn changed(input: &str, shard: usize) -> Error {
+    let message = format!("{input} has changed since the finished shard {shard} was made from it");
+    Error::new(ErrorKind::InvalidInput, message).with_hint("begin a new output folder for changed inputs")
+}
+
 fn stopped() -> Error {
     Error::new(ErrorKind::Interrupted, "stopped before the shard was finished")
         .with_hint("run the same command again to go on; finished shards are kept")
@@ -307,18 +342,19 @@ struct ShardReader<'a> {
     ranges: std::slice::Iter<'a, input::Range>,
     current: Option<RangeReader>,
     digest: blake3::Hasher,
+    lines: LineCount,
 }
 
 impl<'a> ShardReader<'a> {
-    fn new(job: &'a Job, shard: usize) -> Self {
-        ShardReader { job, ranges: job.shards[shard].iter(), current: None, digest: blake3::Hasher::new() }
+    fn new(job: &'a Job, shard: usize, lines: LineCount) -> Self {
+        ShardReader { job, ranges: job.shards[shard].iter(), current: None, digest: blake3::Hasher::new(), lines }
     }
 
     fn window(&mut self, worker: &dyn Worker) -> Result<Vec<Record>> {
         let (mut window, mut bytes) = (Vec::new(), 0);
         while window.len() < WINDOW_RECORDS && bytes < WINDOW_BYTES {
             match self.next()? {
-                Some(record) if !worker.is_record(&record.line) => {}
+                Some(record) if !worker.is_record(&record) => {}
                 Some(record) => {
                     bytes += record.line.len();
                     window.push(record);
@@ -336,6 +372,9 @@ impl<'a> ShardReader<'a> {
             {
                 return Ok(Some(record));
             }
+            if let Some(reader) = self.current.take() {
+                self.lines = reader.counted();
+            }
             let Some(range) = self.ranges.next() else { return Ok(None) };
             let file = &self.job.manifest.inputs[range.file];
             let bytes = input::size(&file.path)?;
@@ -346,14 +385,15 @@ impl<'a> ShardReader<'a> {
                 )
                 .with_hint("begin a new output folder for changed inputs"));
             }
-            self.current = Some(RangeReader::open(&file.path, range)?);
+            self.current = Some(RangeReader::open(&file.path, range, self.lines)?);
         }
     }
 }
 
 /// The outputs of a finished shard, to be kept where they carry no error.
 struct OldShard {
-    lines: std::io::Lines<BufReader<File>>,
+    /// Not `lines`, which would take a `\r` away.
+    lines: std::io::Split<BufReader<File>>,
     failed: BTreeSet<u64>,
     next: u64,
 }
@@ -364,7 +404,7 @@ impl OldShard {
         let file =
             File::open(&path).map_err(|error| Error::io(format_args!("cannot read `{}`", path.display()), error))?;
         let failed = manifest.failed.iter().copied().collect();
-        Ok(OldShard { lines: BufReader::new(file).lines(), failed, next: 0 })
+        Ok(OldShard { lines: BufReader::new(file).split(b'\n'), failed, next: 0 })
     }
 
     /// The next outputs; `None` for those that are to be done again.
@@ -376,7 +416,7 @@ impl OldShard {
                 None => return Err(Error::new(ErrorKind::InvalidInput, "the finished shard has too few records")),
             };
             let failed = self.failed.contains(&self.next);
-            kept.push((!failed).then(|| Output { line: line.into_bytes(), ..Output::default() }));
+            kept.push((!failed).then(|| Output { line, ..Output::default() }));
             self.next += 1;
         }
         Ok(kept)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use tarjim::alignment::symmetry::{Heuristic, symmetrize};
 use tarjim::alignment::{Link, LinkForm, Matrix, lines, marian, pharaoh};
-use tarjim::format::{self, Format, Offsets, ReadOptions, Record, RecordReader, RecordWriter, WriteOptions};
+use tarjim::format::{self, Format, Offsets, ReadOptions, RecordReader, RecordWriter, WriteOptions};
 use tarjim::report::{ReportOptions, render};
 use tarjim::translation::{Document, Sentence};
 use tarjim::translator::AlignerChoice;
@@ -16,7 +16,7 @@ use super::model::{AlignerArgs, ModelArgs};
 use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
 use super::translate::Units;
-use super::{Outcome, Talk, logging};
+use super::{Outcome, Talk, logging, output, overwrite};
 
 /// What to align, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -98,6 +98,17 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     if args.no_lexicon && args.aligner.choice == AlignerChoice::Lexicon {
         return Err(Error::new(ErrorKind::Usage, "`--aligner lexicon` and `--no-lexicon` leave nothing to align with"));
     }
+    if args.reverse.is_some() && args.alignment_units == Units::Pieces {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "`--reverse` joins links of words, and `--alignment-units` is pieces",
+        )
+        .with_hint("leave one of them out"));
+    }
+    let mut inputs = args.pairs.paths();
+    inputs.extend(args.reverse.as_deref());
+    let outputs: Vec<&Path> = args.output.iter().chain(&args.report).map(PathBuf::as_path).collect();
+    overwrite::refuse(&inputs, &outputs)?;
     let mut pairs = args.pairs.open()?;
     let mut reverse = match &args.reverse {
         Some(path) => Some(Reverse::open(path)?),
@@ -111,7 +122,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut output = Output::create(args, translator.model().name())?;
     let mut progress = Progress::start(talk, None);
     let mut report = args.report.as_ref().map(|_| Document::default());
-    let (mut flagged, mut number) = (0_usize, 0_u64);
+    let mut flagged = 0_usize;
     loop {
         let window = pairs.next_window()?;
         if window.is_empty() {
@@ -120,17 +131,11 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         let mut aligned = aligner.align(&sides(&window))?.into_iter();
         let mut counts = Counts::default();
         for pair in &window {
-            number += 1;
-            let mut outcome = match &pair.sides {
-                Ok(_) => {
-                    aligned.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "no alignment came back")))
-                }
-                Err(error) => Err(Error::new(error.kind(), error.to_string())),
-            };
+            let mut outcome = pair.outcome(&mut aligned);
             if let Some(reverse) = &mut reverse {
                 let links = reverse.next()?;
                 if let Ok(sentence) = &mut outcome {
-                    join(sentence, &links, args.symmetrization).map_err(|error| error.at(&pair.place))?;
+                    join(sentence, &links, args.symmetrization).map_err(|error| error.at(&pair.record.place))?;
                 }
             }
             counts.records += 1;
@@ -142,10 +147,10 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
                 }
                 Err(error) => {
                     counts.errors += 1;
-                    tracing::warn!("{}: {error}", pair.place);
+                    tracing::warn!("{error}");
                 }
             }
-            output.write(number, pair, &outcome, args.alignment_units, args.alignment)?;
+            output.write(pair, &outcome, args.alignment_units, args.alignment)?;
             if let (Some(document), Ok(sentence)) = (&mut report, outcome) {
                 document.push_line(sentence);
             }
@@ -153,11 +158,14 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         output.flush()?;
         progress.add(counts);
     }
+    if let Some(reverse) = &mut reverse {
+        reverse.end()?;
+    }
     output.finish()?;
     if let (Some(path), Some(document)) = (&args.report, &report) {
         let page =
             render(document, &ReportOptions { title: &args.pairs.name(), model: translator.model().name(), failed: 0 });
-        std::fs::write(path, page).map_err(|error| Error::io(path.display(), error))?;
+        std::fs::write(path, page).map_err(|error| output::failed(path, error))?;
     }
     let counts = progress.finish();
     logging::timings(&translator);
@@ -183,84 +191,103 @@ fn join(sentence: &mut Sentence, reverse: &[pharaoh::Pair], heuristic: Heuristic
 }
 
 /// Links of the other direction, a line for each pair.
-struct Reverse(Box<dyn RecordReader>);
+struct Reverse {
+    lines: Box<dyn RecordReader>,
+    name: String,
+    read: u64,
+}
 
 impl Reverse {
     fn open(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|error| Error::io(path.display(), error))?;
         let name = path.display().to_string();
-        Ok(Reverse(format::reader(Format::Lines, Box::new(file), &name, &ReadOptions::default())?))
+        let lines = format::reader(Format::Lines, Box::new(file), &name, &ReadOptions::default())?;
+        Ok(Reverse { lines, name, read: 0 })
     }
 
     fn next(&mut self) -> Result<Vec<pharaoh::Pair>> {
-        let Some(record) = self.0.next_record()? else {
-            return Err(Error::new(ErrorKind::InvalidInput, "the reverse links end before the pairs do"));
+        let Some(record) = self.lines.next_record()? else {
+            return Err(self.uneven("ends", "the pairs go on"));
         };
-        record.text.and_then(|line| pharaoh::parse(&line)).map_err(|error| error.at(&record.place))
+        self.read += 1;
+        pharaoh::parse(&record.text?).map_err(|error| error.at(&record.place))
+    }
+
+    /// Makes sure that nothing is left when the pairs are at their end.
+    fn end(&mut self) -> Result<()> {
+        match self.lines.next_record()? {
+            Some(_) => Err(self.uneven("goes on", "the pairs end")),
+            None => Ok(()),
+        }
+    }
+
+    fn uneven(&self, does: &str, pairs: &str) -> Error {
+        let message = format!("{} {does} after {} lines, {pairs}", self.name, self.read);
+        Error::new(ErrorKind::InvalidInput, message).with_hint("reverse links must have a line for each pair")
     }
 }
 
 /// Where aligned pairs go.
-enum Output {
+struct Output {
+    /// Its name in messages.
+    name: String,
+    writer: PairWriter,
+}
+
+enum PairWriter {
     Lines { form: OutputForm, sink: BufWriter<Box<dyn Write>> },
     Records(Box<dyn RecordWriter>),
 }
 
 impl Output {
     fn create(args: &Args, model: &str) -> Result<Self> {
-        let sink = super::translate::sink(args.output.as_deref())?;
-        Ok(match args.output_format {
+        let sink = output::sink(args.output.as_deref())?;
+        let writer = match args.output_format {
             OutputForm::Jsonl => {
-                let options =
-                    WriteOptions { model: model.to_owned(), offsets: args.offsets, ..WriteOptions::default() };
-                Output::Records(format::writer(Format::Jsonl, sink, &options)?)
+                let options = WriteOptions {
+                    model: model.to_owned(),
+                    offsets: args.offsets,
+                    text_field: args.pairs.text_field().to_owned(),
+                    ..WriteOptions::default()
+                };
+                PairWriter::Records(format::writer(Format::Jsonl, sink, &options)?)
             }
-            form => Output::Lines { form, sink: BufWriter::new(sink) },
-        })
+            form => PairWriter::Lines { form, sink: BufWriter::new(sink) },
+        };
+        Ok(Output { name: output::name(args.output.as_deref()), writer })
     }
 
-    fn write(
-        &mut self,
-        number: u64,
-        pair: &Pair,
-        outcome: &Result<Sentence>,
-        units: Units,
-        form: LinkForm,
-    ) -> Result<()> {
-        match self {
-            Output::Records(writer) => {
-                let source = pair.sides.as_ref().map_or("", |(source, _)| source.as_str());
-                let record = Record::new(number, source);
-                match outcome {
-                    Ok(sentence) => {
-                        let document = Document { text: sentence.target.clone(), sentences: vec![sentence.clone()] };
-                        writer.write(&record, Ok(&document))
-                    }
-                    Err(error) => writer.write(&record, Err(error)),
-                }
+    fn write(&mut self, pair: &Pair, outcome: &Result<Sentence>, units: Units, form: LinkForm) -> Result<()> {
+        match &mut self.writer {
+            PairWriter::Records(writer) => {
+                let document = outcome
+                    .as_ref()
+                    .map(|sentence| Document { text: sentence.target.clone(), sentences: vec![sentence.clone()] });
+                let written = writer.write(&pair.record, document.as_ref().map_err(|error| *error));
+                written.map_err(|error| error.at(&self.name))
             }
-            Output::Lines { form: lines, sink } => {
+            PairWriter::Lines { form: lines, sink } => {
                 let line = match outcome {
                     Ok(sentence) => line(sentence, *lines, units, form)?,
                     // A pair that failed keeps its line: line n is pair n.
                     Err(_) => String::new(),
                 };
-                writeln!(sink, "{line}").map_err(|error| Error::io("standard output", error))
+                writeln!(sink, "{line}").map_err(|error| Error::io(&self.name, error))
             }
         }
     }
 
     fn flush(&mut self) -> Result<()> {
-        match self {
-            Output::Records(writer) => writer.flush(),
-            Output::Lines { sink, .. } => sink.flush().map_err(|error| Error::io("standard output", error)),
+        match &mut self.writer {
+            PairWriter::Records(writer) => writer.flush().map_err(|error| error.at(&self.name)),
+            PairWriter::Lines { sink, .. } => sink.flush().map_err(|error| Error::io(&self.name, error)),
         }
     }
 
     fn finish(&mut self) -> Result<()> {
-        match self {
-            Output::Records(writer) => writer.finish(),
-            Output::Lines { .. } => self.flush(),
+        match &mut self.writer {
+            PairWriter::Records(writer) => writer.finish().map_err(|error| error.at(&self.name)),
+            PairWriter::Lines { .. } => self.flush(),
         }
     }
 }
@@ -278,7 +305,8 @@ fn line(sentence: &Sentence, output: OutputForm, units: Units, form: LinkForm) -
         Some((_, pieces)) => (&pieces.source, &pieces.target),
         None => (&sentence.source_words, &sentence.target_words),
     };
-    let tokens = || lines::print(&sentence.source, source_words, &sentence.target, target_words);
+    let print = if of_pieces.is_some() { lines::print_pieces } else { lines::print };
+    let tokens = || print(&sentence.source, source_words, &sentence.target, target_words);
     Ok(match output {
         OutputForm::Inline => marian::print_inline(&sentence.target, &links),
         OutputForm::Soft => marian::print_soft(of_pieces.as_ref().map_or(&sentence.matrix, |(matrix, _)| matrix)),

@@ -117,6 +117,9 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     if let Some(Action::Status { output, json }) = &args.action {
         return show(output, *json);
     }
+    if args.text_column == 0 {
+        return Err(Error::new(ErrorKind::Usage, "columns are counted from 1, and `--text-column` is 0"));
+    }
     let slice = match args.shard.as_str() {
         "auto" => Slice::from_variables(|name| std::env::var(name).ok())?,
         text => text.parse()?,
@@ -193,10 +196,15 @@ impl Args {
         // Kernels give the same bits, so that machines of several kinds can share a job; engines don't.
         let engine = translator.engine().name();
         add("engine", json!(engine.split_whitespace().take(2).collect::<Vec<_>>().join(" ")));
-        add("beam-size", json!(search.beam_size));
-        add("n-best", json!(search.n_best));
-        add("search", json!(format!("{search:?}")));
         add("max-length", json!(translator.max_pieces()));
+        // Through text: `0.6` as an `f32` would become `0.6000000238418579` otherwise.
+        let search = serde_json::to_string(search).and_then(|text| serde_json::from_str::<Map<String, Value>>(&text));
+        for (name, value) in search.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))? {
+            // A list of tokens in one line: `job.json` is read by people.
+            let value = if value.is_array() { json!(value.to_string()) } else { value };
+            // `--max-length` is the source's.
+            add(&if name == "max_length" { "max-target-length".to_owned() } else { name.replace('_', "-") }, value);
+        }
         add("normalizer", json!(format!("{:?}", translator.normalizer())));
         add("alignment", json!(self.alignment.map(|form| format!("{form:?}"))));
         add("aligner", json!(self.aligner.choice.to_string()));

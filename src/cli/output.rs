@@ -34,6 +34,14 @@ pub(super) fn failed(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("{}: {error}", path.display())).with_source(error)
 }
 
+/// An output's name in messages.
+pub(super) fn name(output: Option<&Path>) -> String {
+    match output {
+        Some(path) if path != Path::new("-") => path.display().to_string(),
+        _ => "standard output".to_owned(),
+    }
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes).map_err(|error| match error.kind() {

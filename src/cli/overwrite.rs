@@ -85,13 +85,14 @@ mod tests {
         // What isn't there is reported by the one who opens it.
         refuse(&[&new], &[&new]).unwrap();
         let (again, newer) = (path("./in"), folder.path().join(".").join("new"));
-        for (inputs, outputs, said) in [
-            (vec![input.as_path()], vec![input.as_path()], "is the input"),
-            (vec![&other, &input], vec![&new, &again], "is the input"),
-            (vec![], vec![&other, &other], "two outputs"),
-            (vec![], vec![&new, &newer], "two outputs"),
-        ] {
-            let error = refuse(&inputs, &outputs).unwrap_err();
+        let cases: [(&[&Path], &[&Path], &str); 4] = [
+            (&[&input], &[&input], "is the input"),
+            (&[&other, &input], &[&new, &again], "is the input"),
+            (&[], &[&other, &other], "two outputs"),
+            (&[], &[&new, &newer], "two outputs"),
+        ];
+        for (inputs, outputs, said) in cases {
+            let error = refuse(inputs, outputs).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.to_string().contains(said) && error.hint().is_some(), "{error}");
         }

@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use serde_json::json;
 use tarjim::alignment::forced::ForcedSentence;
 use tarjim::translator::AlignerChoice;
-use tarjim::{Error, ErrorKind, Result};
+use tarjim::{Error, Result};
 
 use super::model::ModelArgs;
 use super::pairs::{PairArgs, sides};
 use super::progress::{Counts, Progress};
-use super::{Outcome, Talk, logging};
+use super::{Outcome, Talk, logging, output, overwrite};
 
 /// What to score, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -47,11 +47,13 @@ enum OutputForm {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
+    overwrite::refuse(&args.pairs.paths(), args.output.as_deref().as_slice())?;
     let mut pairs = args.pairs.open()?;
     // Scores need no links, so a model without a trained head needs no second one.
     let translator = args.model.builder().aligner(AlignerChoice::Model).build()?;
     let aligner = translator.aligner(args.pretokenized);
-    let mut sink = BufWriter::new(super::translate::sink(args.output.as_deref())?);
+    let mut sink = BufWriter::new(output::sink(args.output.as_deref())?);
+    let failed = |error| Error::io(output::name(args.output.as_deref()), error);
     let mut progress = Progress::start(talk, None);
     loop {
         let window = pairs.next_window()?;
@@ -61,19 +63,15 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         let mut scored = aligner.score(&sides(&window))?.into_iter();
         let mut counts = Counts::default();
         for pair in &window {
-            let outcome = match &pair.sides {
-                Ok(_) => scored.next().unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "no score came back"))),
-                Err(error) => Err(Error::new(error.kind(), error.to_string())),
-            };
+            let outcome = pair.outcome(&mut scored);
             counts.records += 1;
             if let Err(error) = &outcome {
                 counts.errors += 1;
-                tracing::warn!("{}: {error}", pair.place);
+                tracing::warn!("{error}");
             }
-            writeln!(sink, "{}", line(&outcome, args.output_format))
-                .map_err(|error| Error::io("standard output", error))?;
+            writeln!(sink, "{}", line(&outcome, args.output_format)).map_err(failed)?;
         }
-        sink.flush().map_err(|error| Error::io("standard output", error))?;
+        sink.flush().map_err(failed)?;
         progress.add(counts);
     }
     let counts = progress.finish();

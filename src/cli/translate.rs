@@ -18,7 +18,6 @@ use tarjim::translation::Document;
 use tarjim::{Error, ErrorKind, Result, Translator};
 
 use super::model::{AlignerArgs, ModelArgs, SearchArgs};
-pub(super) use super::output::sink;
 use super::output::{self, OutputFile};
 use super::progress::{Counts, Progress};
 use super::{Outcome, Talk, logging, overwrite};
@@ -146,7 +145,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut job = Job {
         translator: &translator,
         whole_lines: input == Format::Lines,
-        writer: format::writer(output, sink(args.output.as_deref())?, &write)?,
+        writer: format::writer(output, output::sink(args.output.as_deref())?, &write)?,
         links: match &args.alignment.alignment_output {
             Some(path) => Some(LinkWriter::create(path, args.alignment.alignment, args.alignment.alignment_units)?),
             None => None,

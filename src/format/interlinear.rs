@@ -44,7 +44,13 @@ impl RecordWriter for Writer<'_> {
     fn write(&mut self, record: &Record, outcome: Result<&Document, &Error>) -> Result<()> {
         match outcome {
             Ok(document) => document.sentences.iter().try_for_each(|sentence| self.sentence(sentence)),
-            Err(error) => self.output.put(&format!("! {}: {}\n\n", record.place, one_line(&error.to_string()))),
+            Err(error) => {
+                let message = error.to_string();
+                // A reader's errors name their place themselves.
+                let message =
+                    if message.starts_with(&record.place) { message } else { format!("{}: {message}", record.place) };
+                self.output.put(&format!("! {}\n\n", one_line(&message)))
+            }
         }
     }
 
@@ -59,8 +65,22 @@ impl RecordWriter for Writer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::Format;
-    use crate::format::tests::convert_default;
+    use crate::error::{Error, ErrorKind};
+    use crate::format::tests::{convert, convert_default};
+    use crate::format::{Format, ReadOptions, Record, WriteOptions, writer};
+
+    #[test]
+    fn an_error_names_its_place_once() {
+        let (read, write) = (ReadOptions::default(), WriteOptions::default());
+        let output = convert(b"\xff\n", Format::Lines, Format::Interlinear, &read, &write).unwrap();
+        assert_eq!(output, "! test: line 1: not UTF-8: byte 0xff at byte 0 of the input\n\n");
+        let mut output = Vec::new();
+        let mut writer = writer(Format::Interlinear, Box::new(&mut output), &write).unwrap();
+        writer.write(&Record::new(3, "a"), Err(&Error::new(ErrorKind::Internal, "lost"))).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        assert_eq!(output, b"! record 3: lost\n\n");
+    }
 
     #[test]
     fn three_lines_a_sentence() {

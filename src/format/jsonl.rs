@@ -1,5 +1,6 @@
 //! JSON lines: one object a line, with its other fields kept as they are.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
 
@@ -14,10 +15,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::span::Span;
 use crate::translation::{Candidate, Document, Sentence, SentencePieces};
 
-/// The fields that the writer adds; an input that has them already (a second run, perhaps) has them replaced.
+/// The fields that the writer adds; an input that has them already (a second run, perhaps) has them replaced. Where one
+/// of them holds the text, the text gets another name.
 const OWN_FIELDS: [&str; 4] = ["translation", "model", "sentences", "error"];
 
-/// The fields of an object, in order, each value as it was written: numbers of any size and repeated names survive.
+/// The fields of an object, in order, each value as it was written: numbers of any size survive.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Vec<(String, Box<RawValue>)>);
 
@@ -49,33 +51,47 @@ impl<'de> Deserialize<'de> for Fields {
 pub(super) struct Reader<'a> {
     lines: LineReader<'a>,
     text_field: String,
+    reference_field: Option<String>,
     number: u64,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, options: &ReadOptions) -> Self {
         Reader {
-            lines: LineReader::new(input, name, options.longest_record),
+            lines: LineReader::new(input, name, options),
             text_field: options.text_field.clone(),
+            reference_field: options.reference_field.clone(),
             number: 0,
         }
     }
 
-    fn parse(&self, line: &str) -> (Fields, Result<String>) {
+    /// The fields of an object, its text, and the translation it has already, if one is asked for.
+    fn parse(&self, line: &str) -> (Fields, Result<String>, Option<String>) {
         let fields: Fields = match serde_json::from_str(line) {
             Ok(fields) => fields,
             Err(error) => {
-                return (Fields::default(), Err(invalid(format!("not a JSON object: {error}"))));
+                return (Fields::default(), Err(invalid(format!("not a JSON object: {error}"))), None);
             }
         };
-        let name = &self.text_field;
-        // Of repeated names the last one counts, as nearly everywhere.
-        let text = match fields.0.iter().rev().find(|(field, _)| field == name) {
-            None => Err(invalid(format!("no field `{name}`")).with_hint("name the field with `--text-field`")),
+        let text = fields.text(&self.text_field, "--text-field");
+        let (text, reference) = match self.reference_field.as_ref().map(|name| fields.text(name, "--translation-field"))
+        {
+            None => (text, None),
+            Some(Ok(reference)) => (text, Some(reference)),
+            Some(Err(error)) => (text.and(Err(error)), None),
+        };
+        (fields, text, reference)
+    }
+}
+
+impl Fields {
+    /// The text in a field, which `option` names. Of repeated names the last one counts, as nearly everywhere.
+    fn text(&self, name: &str, option: &str) -> Result<String> {
+        match self.0.iter().rev().find(|(field, _)| field == name) {
+            None => Err(invalid(format!("no field `{name}`")).with_hint(format!("name the field with `{option}`"))),
             Some((_, value)) => serde_json::from_str::<String>(value.get())
                 .map_err(|error| invalid(format!("field `{name}` is no text: {error}"))),
-        };
-        (fields, text)
+        }
     }
 }
 
@@ -90,17 +106,17 @@ impl RecordReader for Reader<'_> {
                 return Ok(None);
             };
             let place = self.lines.place(line.number);
-            let (fields, text) = match line.text {
+            let (fields, text, reference) = match line.text {
                 Ok(text) if text.trim().is_empty() => continue,
                 Ok(text) => {
-                    let (fields, text) = self.parse(&text);
-                    (fields, text.map_err(|error| error.at(&place)))
+                    let (fields, text, reference) = self.parse(&text);
+                    (fields, text.map_err(|error| error.at(&place)), reference)
                 }
-                Err(error) => (Fields::default(), Err(error)),
+                Err(error) => (Fields::default(), Err(error), None),
             };
             self.number += 1;
             let frame = Frame::Json(fields);
-            return Ok(Some(Record { number: self.number, place, id: None, text, reference: None, frame }));
+            return Ok(Some(Record { number: self.number, place, id: None, text, reference, frame }));
         }
     }
 
@@ -120,8 +136,8 @@ impl<'a> Writer<'a> {
         Writer { output, options: options.clone() }
     }
 
-    /// The beginning of the object: everything that the record had.
-    fn head(&self, record: &Record) -> Result<String> {
+    /// The beginning of the object: everything that the record had, each name once.
+    fn head(&self, record: &Record, is_failed: bool) -> Result<String> {
         let mut head = String::from("{");
         let mut field = |name: &str, value: &str| -> Result<()> {
             if head.len() > 1 {
@@ -134,16 +150,31 @@ impl<'a> Writer<'a> {
         };
         match &record.frame {
             Frame::Json(fields) => {
-                for (name, value) in &fields.0 {
-                    if *name == self.options.text_field || !OWN_FIELDS.contains(&name.as_str()) {
+                let mut names = HashSet::new();
+                let last = fields.0.iter().rev().filter(|(name, _)| names.insert(name.as_str()));
+                let last: Vec<&(String, Box<RawValue>)> = last.collect();
+                // A translation that was only looked at is the record's own, and no other comes in its place.
+                let kept = (is_failed && record.reference.is_some()).then_some("translation");
+                for (name, value) in last.into_iter().rev() {
+                    let is_own = OWN_FIELDS.contains(&name.as_str());
+                    if is_own && *name == self.options.text_field {
+                        field(&name_of_text(&names), value.get())?;
+                    } else if !is_own || kept == Some(name.as_str()) {
                         field(name, value.get())?;
                     }
                 }
                 return Ok(head);
             }
             Frame::Columns(row) => {
-                for (name, value) in row.fields() {
-                    field(&name, &json(&value)?)?;
+                let fields: Vec<(String, &str, bool)> = row.fields().collect();
+                let names = fields.iter().map(|(name, ..)| name.as_str()).collect();
+                for (name, value, is_text) in &fields {
+                    let is_own = OWN_FIELDS.contains(&name.as_str());
+                    if is_own && *is_text {
+                        field(&name_of_text(&names), &json(value)?)?;
+                    } else if !is_own {
+                        field(name, &json(value)?)?;
+                    }
                 }
                 return Ok(head);
             }
@@ -169,7 +200,7 @@ impl RecordWriter for Writer<'_> {
         if record.is_between() {
             return Ok(());
         }
-        let mut line = self.head(record)?;
+        let mut line = self.head(record, outcome.is_err())?;
         let text = record.text.as_deref().unwrap_or_default();
         let own = match outcome {
             Ok(document) => json(&Translated::new(text, document, &self.options))?,
@@ -190,6 +221,18 @@ impl RecordWriter for Writer<'_> {
     fn finish(&mut self) -> Result<()> {
         self.output.flush()
     }
+}
+
+/// What the text is called where its own name is needed for something else: `text`, or the first of `text2`, `text3` …
+/// that no other field has.
+fn name_of_text(names: &HashSet<&str>) -> String {
+    let mut name = "text".to_owned();
+    let mut number = 2;
+    while names.contains(name.as_str()) {
+        name = format!("text{number}");
+        number += 1;
+    }
+    name
 }
 
 fn json(value: &impl Serialize) -> Result<String> {
@@ -354,11 +397,11 @@ mod tests {
     #[test]
     fn other_fields_stay_as_they_are_and_in_order() {
         let input =
-            r#"{"z": 1.50e3, "text": "a", "n": 123456789012345678901234567890, "l": [1,  null], "z": "\u00e9"}"#;
+            r#"{"z": 1.50e3, "text": "a", "n": 123456789012345678901234567890, "l": [1,  null], "é": "\u00e9"}"#;
         let output = convert_default(input, Format::Jsonl, Format::Jsonl);
         assert!(
             output.starts_with(
-                r#"{"z":1.50e3,"text":"a","n":123456789012345678901234567890,"l":[1,  null],"z":"\u00e9","translation":"A""#
+                r#"{"z":1.50e3,"text":"a","n":123456789012345678901234567890,"l":[1,  null],"é":"\u00e9","translation":"A""#
             ),
             "{output}"
         );
@@ -422,10 +465,38 @@ mod tests {
         let input = r#"{"translation":"old","error":{},"text":"a","model":1}"#;
         let output = convert_default(input, Format::Jsonl, Format::Jsonl);
         assert!(output.starts_with(r#"{"text":"a","translation":"A","#), "{output}");
-        let read = ReadOptions { text_field: "model".to_owned(), ..ReadOptions::default() };
-        let write = WriteOptions { text_field: "model".to_owned(), sentences: false, ..WriteOptions::default() };
-        let output = convert(br#"{"model":"a"}"#, Format::Jsonl, Format::Jsonl, &read, &write).unwrap();
-        assert_eq!(output, "{\"model\":\"a\",\"translation\":\"A\"}\n");
+    }
+
+    #[test]
+    fn no_name_comes_twice_and_the_text_is_never_lost() {
+        let object = |input: &str, name: &str| {
+            let read = ReadOptions { text_field: name.to_owned(), ..ReadOptions::default() };
+            let write = WriteOptions { text_field: name.to_owned(), sentences: false, ..WriteOptions::default() };
+            convert(input.as_bytes(), Format::Jsonl, Format::Jsonl, &read, &write).unwrap()
+        };
+        for name in OWN_FIELDS {
+            let output = object(&format!(r#"{{"{name}":"a","id":9}}"#), name);
+            assert_eq!(output, "{\"text\":\"a\",\"id\":9,\"translation\":\"A\"}\n");
+            let output = object(&format!(r#"{{"{name}":5,"id":9}}"#), name);
+            assert!(output.starts_with(r#"{"text":5,"id":9,"error":{"kind""#), "{output}");
+        }
+        let output = object(r#"{"text":1,"text2":2,"translation":"a"}"#, "translation");
+        assert_eq!(output, "{\"text\":1,\"text2\":2,\"text3\":\"a\",\"translation\":\"A\"}\n");
+        let output = object(r#"{"z":1,"text":"a","y":2,"text":"b","z":3}"#, "text");
+        assert_eq!(output, "{\"y\":2,\"text\":\"b\",\"z\":3,\"translation\":\"B\"}\n");
+    }
+
+    #[test]
+    fn a_translation_that_is_there_is_read() {
+        let read = ReadOptions { reference_field: Some("translation".to_owned()), ..ReadOptions::default() };
+        let input =
+            b"{\"text\":\"a\",\"translation\":\"b\"}\n{\"text\":\"a\"}\n{\"text\":1,\"translation\":\"b\",\"model\":1}";
+        let found = records(Format::Jsonl, input, &read).unwrap();
+        assert_eq!((found[0].text.as_deref().unwrap(), found[0].reference.as_deref()), ("a", Some("b")));
+        assert_eq!(found[1].text.as_ref().unwrap_err().to_string(), "test: line 2: no field `translation`");
+        let output = convert(input, Format::Jsonl, Format::Jsonl, &read, &WriteOptions::default()).unwrap();
+        let failed = output.lines().nth(2).unwrap();
+        assert!(failed.starts_with(r#"{"text":1,"translation":"b","error":{"#), "{failed}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::ReadOptions;
 use crate::error::{Error, ErrorKind, Result};
 
 const BUFFER: usize = 64 << 10;
@@ -17,7 +18,7 @@ pub(super) struct Line {
     pub(super) ending: &'static str,
 }
 
-/// Reads lines. A byte-order mark at the start is dropped; what is plainly no UTF-8 text is refused there.
+/// Reads lines. A byte-order mark at the start of a file is dropped; what is plainly no UTF-8 text is refused there.
 pub(super) struct LineReader<'a> {
     input: Box<dyn Read + Send + 'a>,
     name: String,
@@ -27,22 +28,22 @@ pub(super) struct LineReader<'a> {
     at: usize,
     filled: usize,
     number: u64,
-    /// Bytes of the input before the buffer's unread part.
+    /// Bytes of the file before the buffer's unread part.
     offset: u64,
     is_at_end: bool,
 }
 
 impl<'a> LineReader<'a> {
-    pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, longest: usize) -> Self {
+    pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, options: &ReadOptions) -> Self {
         LineReader {
             input,
             name: name.to_owned(),
-            longest,
+            longest: options.longest_record,
             buffer: vec![0; BUFFER],
             at: 0,
             filled: 0,
-            number: 0,
-            offset: 0,
+            number: options.lines_before,
+            offset: options.bytes_before,
             is_at_end: false,
         }
     }
@@ -59,7 +60,7 @@ impl<'a> LineReader<'a> {
 
     /// The next line; `None` at the end of the input.
     pub(super) fn next_line(&mut self) -> Result<Option<Line>> {
-        if self.number == 0 && self.filled == 0 {
+        if self.offset == 0 && self.filled == 0 {
             self.start()?;
         }
         let mut line = Vec::new();
@@ -191,8 +192,12 @@ pub(super) fn foreign(head: &[u8]) -> Option<Error> {
 mod tests {
     use super::*;
 
+    fn reader<'a>(input: impl Read + Send + 'a, longest_record: usize) -> LineReader<'a> {
+        LineReader::new(Box::new(input), "test", &ReadOptions { longest_record, ..ReadOptions::default() })
+    }
+
     fn lines(input: &[u8], longest: usize) -> Vec<Line> {
-        let mut reader = LineReader::new(Box::new(input), "test", longest);
+        let mut reader = reader(input, longest);
         let mut lines = Vec::new();
         while let Some(line) = reader.next_line().unwrap() {
             lines.push(line);
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_dripping_pipe_gives_the_same_lines() {
-        let mut reader = LineReader::new(Box::new(Drip("\u{feff}مرحبا\r\nb".as_bytes())), "test", 100);
+        let mut reader = reader(Drip("\u{feff}مرحبا\r\nb".as_bytes()), 100);
         assert_eq!(reader.next_line().unwrap().unwrap().text.unwrap(), "مرحبا");
         assert_eq!(reader.next_line().unwrap().unwrap().text.unwrap(), "b");
         assert!(reader.next_line().unwrap().is_none());
@@ -256,7 +261,7 @@ mod tests {
 
     #[test]
     fn endless_lines_take_bounded_memory() {
-        let mut reader = LineReader::new(Box::new(std::io::repeat(b'a').take(200 << 20)), "test", 1 << 20);
+        let mut reader = reader(std::io::repeat(b'a').take(200 << 20), 1 << 20);
         let line = reader.next_line().unwrap().unwrap();
         assert!(line.text.unwrap_err().to_string().contains("209715200 bytes"));
         assert!(reader.next_line().unwrap().is_none());
@@ -272,7 +277,7 @@ mod tests {
             (b"%PDF-1.7", "PDF"),
             (b"ab\0d", "binary: a NUL byte at byte 2"),
         ] {
-            let error = LineReader::new(Box::new(head), "test", 100).next_line().unwrap_err();
+            let error = reader(head, 100).next_line().unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
@@ -280,7 +285,7 @@ mod tests {
 
     #[test]
     fn ready_means_a_line_is_in_memory() {
-        let mut reader = LineReader::new(Box::new(&b"a\nb\nc"[..]), "test", 100);
+        let mut reader = reader(&b"a\nb\nc"[..], 100);
         assert!(!reader.is_ready());
         reader.next_line().unwrap();
         assert!(reader.is_ready());

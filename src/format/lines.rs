@@ -15,7 +15,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, options: &ReadOptions) -> Self {
-        Reader { lines: LineReader::new(input, name, options.longest_record) }
+        Reader { lines: LineReader::new(input, name, options) }
     }
 }
 
@@ -41,47 +41,52 @@ pub(super) struct Writer<'a> {
     output: Output<'a>,
     n_best: bool,
     inline_alignment: bool,
+    /// Records written so far: an n-best list counts them over all inputs.
+    written: u64,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(output: Output<'a>, options: &WriteOptions) -> Self {
-        Writer { output, n_best: options.n_best, inline_alignment: options.inline_alignment }
+        Writer { output, n_best: options.n_best, inline_alignment: options.inline_alignment, written: 0 }
     }
 
-    /// `0 ||| hypothesis ||| score`: Marian's n-best list, lines counted from 0.
-    fn write_n_best(&mut self, record: &Record, document: &Document) -> Result<()> {
-        let number = record.number - 1;
-        match document.sentences.as_slice() {
-            [sentence] if !sentence.n_best.is_empty() => {
-                for candidate in &sentence.n_best {
-                    let target = one_line(&candidate.target);
-                    self.output.put(&format!("{number} ||| {target} ||| {}\n", candidate.score))?;
-                }
-                Ok(())
+    /// `0 ||| hypothesis ||| score`: Marian's n-best list, records counted from 0. Every record has a hypothesis, since
+    /// readers of such lists take a missing number for the end of a set.
+    fn write_n_best(&mut self, document: Option<&Document>) -> Result<()> {
+        let number = self.written - 1;
+        let mut entry = |target: &str, score: f32| {
+            // Not `-0`, which is the sum of nothing.
+            let score = score + 0.0;
+            self.output.put(&format!("{number} ||| {} ||| {score}\n", one_line(target)))
+        };
+        match document.map(|document| (document, document.sentences.as_slice())) {
+            Some((_, [sentence])) if !sentence.n_best.is_empty() => {
+                sentence.n_best.iter().try_for_each(|candidate| entry(&candidate.target, candidate.score))
             }
-            sentences => {
-                // A list is of one sentence; of several the best translations are one candidate.
-                let score: f32 = sentences.iter().map(|sentence| sentence.score).sum();
-                self.output.put(&format!("{number} ||| {} ||| {score}\n", one_line(&document.text)))
+            // A list is of one sentence; of several the best translations are one candidate.
+            Some((document, sentences)) => {
+                entry(&document.text, sentences.iter().map(|sentence| sentence.score).sum::<f32>())
             }
+            None => entry("", 0.0),
         }
     }
 }
 
 impl RecordWriter for Writer<'_> {
     fn write(&mut self, record: &Record, outcome: Result<&Document, &Error>) -> Result<()> {
-        match outcome {
-            Ok(document) if self.n_best => return self.write_n_best(record, document),
-            Ok(document) => {
-                self.output.put(&one_line(&document.text))?;
-                if self.inline_alignment {
-                    let links = document.sentences.iter().map(|sentence| pharaoh::print(&sentence.alignment.links));
-                    self.output.put(&format!(" ||| {}", links.collect::<Vec<_>>().join(" ")))?;
-                }
-            }
-            Err(_) => {}
+        self.written += 1;
+        if self.n_best {
+            return self.write_n_best(outcome.ok());
         }
-        self.output.put(record.line_ending())
+        self.output.begin_line()?;
+        if let Ok(document) = outcome {
+            self.output.put(&one_line(&document.text))?;
+            if self.inline_alignment {
+                let links = document.sentences.iter().map(|sentence| pharaoh::print(&sentence.alignment.links));
+                self.output.put(&format!(" ||| {}", links.collect::<Vec<_>>().join(" ")))?;
+            }
+        }
+        self.output.end_line(record.line_ending())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -118,17 +123,26 @@ mod tests {
 
     #[test]
     fn n_best_lists() {
-        let record = &records(Format::Lines, b"x\ny", &ReadOptions::default()).unwrap()[1];
+        let records = records(Format::Lines, b"x\n\n\xff\ny", &ReadOptions::default()).unwrap();
         let candidate = |target: &str, score| Candidate { target: target.to_owned(), score };
         let sentence = Sentence { n_best: vec![candidate("why", -0.5), candidate("Y", -1.25)], ..Sentence::default() };
         let document = Document { text: "why".to_owned(), sentences: vec![sentence] };
         let mut output = Vec::new();
         let options = WriteOptions { n_best: true, ..WriteOptions::default() };
         let mut writer = writer(Format::Lines, Box::new(&mut output), &options).unwrap();
-        writer.write(record, Ok(&document)).unwrap();
+        // Two inputs, whose own numbers begin again.
+        for _ in 0..2 {
+            writer.write(&records[0], Ok(&document)).unwrap();
+            writer.write(&records[1], Ok(&Document::default())).unwrap();
+            writer.write(&records[2], Err(records[2].text.as_ref().unwrap_err())).unwrap();
+        }
         writer.finish().unwrap();
         drop(writer);
-        assert_eq!(String::from_utf8(output).unwrap(), "1 ||| why ||| -0.5\n1 ||| Y ||| -1.25\n");
+        let lists = |first: u64| {
+            let (empty, failed) = (first + 1, first + 2);
+            format!("{first} ||| why ||| -0.5\n{first} ||| Y ||| -1.25\n{empty} |||  ||| 0\n{failed} |||  ||| 0\n")
+        };
+        assert_eq!(String::from_utf8(output).unwrap(), lists(0) + &lists(3));
     }
 
     proptest! {

@@ -21,7 +21,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, options: &ReadOptions) -> Self {
         Reader {
-            lines: LineReader::new(input, name, options.longest_record),
+            lines: LineReader::new(input, name, options),
             line_breaks: options.line_breaks,
             longest: options.longest_record,
             pending: None,
@@ -84,10 +84,11 @@ impl<'a> Writer<'a> {
 
 impl RecordWriter for Writer<'_> {
     fn write(&mut self, record: &Record, outcome: Result<&Document, &Error>) -> Result<()> {
+        self.output.begin_line()?;
         if let Ok(document) = outcome {
             self.output.put(&document.text)?;
         }
-        self.output.put(record.line_ending())
+        self.output.end_line(record.line_ending())
     }
 
     fn flush(&mut self) -> Result<()> {

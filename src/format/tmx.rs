@@ -31,7 +31,6 @@ impl<'a> Reader<'a> {
     /// The unit whose start tag has just been read.
     fn unit(&mut self, tag: &Tag) -> Result<Record> {
         self.number += 1;
-        let place = format!("{}: unit {}", self.nodes.name(), self.number);
         let mut arabic = None;
         let mut english = None;
         let mut language = String::new();
@@ -57,6 +56,11 @@ impl<'a> Reader<'a> {
                     "bpt" | "ept" | "ph" | "it" | "ut" if segment.is_some() => codes += 1,
                     _ => {}
                 },
+                Kind::Empty(tag) if codes == 0 && tag.name() == "seg" => match language.as_str() {
+                    "ar" => arabic = arabic.or(Some(String::new())),
+                    "en" => english = english.or(Some(String::new())),
+                    _ => {}
+                },
                 Kind::Text(text) if codes == 0 => {
                     if let Some(segment) = &mut segment {
                         segment.push_str(&text);
@@ -75,13 +79,19 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        Ok(self.record(tag, arabic, english))
+    }
+
+    /// The record of a unit with its two sides, as far as it has them.
+    fn record(&self, tag: &Tag, arabic: Option<String>, english: Option<String>) -> Record {
+        let place = format!("{}: unit {}", self.nodes.name(), self.number);
         let text = arabic.ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "no Arabic variant")
                 .at(&place)
                 .with_hint("a `tuv` has `xml:lang=\"ar\"`")
         });
         let id = tag.attribute("tuid").map(str::to_owned);
-        Ok(Record { number: self.number, place, id, text, reference: english, frame: Frame::Memory })
+        Record { number: self.number, place, id, text, reference: english, frame: Frame::Memory }
     }
 }
 
@@ -97,6 +107,10 @@ impl RecordReader for Reader<'_> {
                 Kind::Start(tag) if tag.name() == "tmx" => self.is_memory = true,
                 Kind::Start(tag) if tag.name() == "tu" && self.is_memory => {
                     return self.unit(&tag).map(Some);
+                }
+                Kind::Empty(tag) if tag.name() == "tu" && self.is_memory => {
+                    self.number += 1;
+                    return Ok(Some(self.record(&tag, None, None)));
                 }
                 Kind::Start(tag) if !self.is_memory => {
                     let message =
@@ -115,7 +129,7 @@ impl RecordReader for Reader<'_> {
     }
 }
 
-/// Writes a unit per sentence.
+/// Writes a unit per sentence, and one for a record that has none.
 pub(super) struct Writer<'a> {
     output: Output<'a>,
     model: String,
@@ -165,6 +179,11 @@ impl RecordWriter for Writer<'_> {
         }
         let id = record.id.clone().unwrap_or_else(|| record.number.to_string());
         match outcome {
+            // A text of spaces, or of nothing, is a unit as well.
+            Ok(document) if document.sentences.is_empty() => {
+                let source = record.text.as_deref().unwrap_or_default();
+                self.unit(&id, &[], source, Some(&document.text))
+            }
             Ok(document) => {
                 for (index, sentence) in document.sentences.iter().enumerate() {
                     let id = if document.sentences.len() == 1 { id.clone() } else { format!("{id}.{}", index + 1) };
@@ -232,6 +251,24 @@ mod tests {
         assert_eq!(found[1].id.as_deref(), Some("1.2"));
         assert_eq!(found[2].id.as_deref(), Some("3"));
         assert!(convert_default("", Format::Text, Format::Tmx).ends_with("<body>\n  </body>\n</tmx>\n"));
+    }
+
+    #[test]
+    fn a_record_without_text_keeps_its_unit() {
+        let written =
+            convert_default("{\"text\":\"\"}\n{\"text\":\" \"}\n{\"text\":\"a\"}\n", Format::Jsonl, Format::Tmx);
+        let texts = |written: &str| -> Vec<(String, String)> {
+            let found = records(Format::Tmx, written.as_bytes(), &ReadOptions::default()).unwrap();
+            found.into_iter().map(|record| (record.text.unwrap(), record.reference.unwrap())).collect()
+        };
+        assert_eq!(texts(&written).len(), 3, "{written}");
+        assert_eq!(texts(&written)[2], ("a".to_owned(), "A".to_owned()));
+        assert_eq!(texts(&convert_default(&written, Format::Tmx, Format::Tmx)), texts(&written));
+        let odd =
+            "<tmx><body><tu><tuv xml:lang=\"ar\"><seg/></tuv></tu><tu/><tu><tuv xml:lang=\"ar\"/></tu></body></tmx>";
+        let written = convert_default(odd, Format::Tmx, Format::Tmx);
+        assert_eq!(records(Format::Tmx, written.as_bytes(), &ReadOptions::default()).unwrap().len(), 3, "{written}");
+        assert_eq!(written.matches("x-error").count(), 2, "{written}");
     }
 
     #[test]

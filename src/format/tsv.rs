@@ -89,13 +89,25 @@ pub(super) struct Row {
     /// The names of the columns, where the table has a header.
     names: std::sync::Arc<Vec<String>>,
     is_header: bool,
+    /// The column that holds the text, from 1.
+    text: usize,
 }
 
 impl Row {
-    /// The values with their names; columns without one are called `column1`, `column2`, and so on.
-    pub(super) fn fields(&self) -> impl Iterator<Item = (String, &str)> {
-        self.line.split('\t').enumerate().map(|(index, value)| {
-            (self.names.get(index).cloned().unwrap_or_else(|| format!("column{}", index + 1)), value)
+    /// The values with their names, and whether they are the text; columns without a name, or with one that another
+    /// column has, are called `column1`, `column2`, and so on.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (String, &str, bool)> {
+        let mut taken = std::collections::HashSet::new();
+        self.line.split('\t').enumerate().map(move |(index, value)| {
+            let number = index + 1;
+            let mut name = self.names.get(index).cloned().unwrap_or_else(|| format!("column{number}"));
+            if taken.contains(&name) {
+                name = format!("column{number}");
+            }
+            while !taken.insert(name.clone()) {
+                name.push('_');
+            }
+            (name, value, number == self.text)
         })
     }
 
@@ -108,18 +120,20 @@ impl Row {
 pub(super) struct Reader<'a> {
     lines: LineReader<'a>,
     column: usize,
+    reference: Option<usize>,
     header: bool,
     names: std::sync::Arc<Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: Box<dyn Read + Send + 'a>, name: &str, options: &ReadOptions) -> Result<Self> {
-        if options.text_column == 0 {
+        if options.text_column == 0 || options.reference_column == Some(0) {
             return Err(Error::new(ErrorKind::Usage, "columns are counted from 1, and the text column is 0"));
         }
         Ok(Reader {
-            lines: LineReader::new(input, name, options.longest_record),
+            lines: LineReader::new(input, name, options),
             column: options.text_column,
+            reference: options.reference_column,
             header: options.header,
             names: std::sync::Arc::default(),
         })
@@ -133,30 +147,47 @@ impl RecordReader for Reader<'_> {
         };
         let place = self.lines.place(line.number);
         let is_header = self.header && line.number == 1;
+        let mut reference = None;
         let (row, text) = match line.text {
             Ok(line) if is_header => {
                 self.names = std::sync::Arc::new(line.split('\t').map(str::to_owned).collect());
                 (line, Ok(String::new()))
             }
             Ok(line) => {
-                let text = line.split('\t').nth(self.column - 1).map(str::to_owned).ok_or_else(|| {
-                    let (count, column) = (line.split('\t').count(), self.column);
-                    let plural = if count == 1 { "" } else { "s" };
-                    let message = format!("{count} column{plural}, and the text should be in column {column}");
-                    Error::new(ErrorKind::InvalidInput, message).at(&place)
-                });
-                (line, text)
+                let mut text = value(&line, self.column, "text");
+                if let (Some(column), Ok(_)) = (self.reference, &text) {
+                    match value(&line, column, "translation") {
+                        Ok(value) => reference = Some(value),
+                        Err(error) => text = Err(error),
+                    }
+                }
+                (line, text.map_err(|error| error.at(&place)))
             }
             Err(error) => (String::new(), Err(error)),
         };
-        let frame =
-            Frame::Columns(Row { line: row, ending: line.ending.to_owned(), names: self.names.clone(), is_header });
-        Ok(Some(Record { number: line.number, place, id: None, text, reference: None, frame }))
+        let frame = Frame::Columns(Row {
+            line: row,
+            ending: line.ending.to_owned(),
+            names: self.names.clone(),
+            is_header,
+            text: self.column,
+        });
+        Ok(Some(Record { number: line.number, place, id: None, text, reference, frame }))
     }
 
     fn is_ready(&self) -> bool {
         self.lines.is_ready()
     }
+}
+
+/// The value in a column, which should be `what`.
+fn value(line: &str, column: usize, what: &str) -> Result<String> {
+    line.split('\t').nth(column - 1).map(str::to_owned).ok_or_else(|| {
+        let count = line.split('\t').count();
+        let plural = if count == 1 { "" } else { "s" };
+        let message = format!("{count} column{plural}, and the {what} should be in column {column}");
+        Error::new(ErrorKind::InvalidInput, message)
+    })
 }
 
 /// Writes the row and the added columns.
@@ -182,13 +213,14 @@ impl RecordWriter for Writer<'_> {
             _ if record.is_between() => return Ok(()),
             _ => (cell(record.text.as_deref().unwrap_or_default()), "\n"),
         };
+        self.output.begin_line()?;
         self.output.put(&line)?;
         for column in &self.columns {
             self.output.put("\t")?;
             let value = if is_header { column.name().to_owned() } else { cell(&column.value(outcome)) };
             self.output.put(&value)?;
         }
-        self.output.put(ending)
+        self.output.end_line(ending)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -240,6 +272,28 @@ mod tests {
     fn quotes_are_characters_like_others() {
         assert_eq!(convert_default("\"a\t\"b\n", Format::Tsv, Format::Tsv), "\"a\t\"b\t\"A\n");
         assert_eq!(convert_default("a\tb\n", Format::Lines, Format::Tsv), "a b\tA\tB\n".replace("A\tB", "A B"));
+    }
+
+    #[test]
+    fn an_object_of_a_row_has_every_name_once() {
+        let read = ReadOptions { text_column: 2, header: true, ..ReadOptions::default() };
+        let write = WriteOptions { sentences: false, ..WriteOptions::default() };
+        let object = |table: &str| convert(table.as_bytes(), Format::Tsv, Format::Jsonl, &read, &write).unwrap();
+        assert_eq!(object("id\ttranslation\n7\ta\n"), "{\"id\":\"7\",\"text\":\"a\",\"translation\":\"A\"}\n");
+        assert_eq!(object("translation\ttext\n7\ta\n"), "{\"text\":\"a\",\"translation\":\"A\"}\n");
+        assert_eq!(
+            object("text\ttext\tcolumn4\n7\ta\tx\ty\n"),
+            "{\"text\":\"7\",\"column2\":\"a\",\"column4\":\"x\",\"column4_\":\"y\",\"translation\":\"A\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_translation_that_is_there_is_read() {
+        let read = ReadOptions { reference_column: Some(2), ..ReadOptions::default() };
+        let found = records(Format::Tsv, "أ\tb\tc\nأ\n".as_bytes(), &read).unwrap();
+        assert_eq!((found[0].text.as_deref().unwrap(), found[0].reference.as_deref()), ("أ", Some("b")));
+        let error = found[1].text.as_ref().unwrap_err();
+        assert_eq!(error.to_string(), "test: line 2: 1 column, and the translation should be in column 2");
     }
 
     #[test]

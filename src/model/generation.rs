@@ -8,7 +8,8 @@ use crate::Result;
 use crate::engine::TokenId;
 
 /// When beam search stops although some hypotheses could still grow; the name and meaning are `transformers`'.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EarlyStopping {
     /// When no unfinished hypothesis is likely to become better than the worst finished one, judged at its present length.
     #[default]

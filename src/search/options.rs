@@ -17,7 +17,7 @@ use crate::model::{EarlyStopping, GenerationConfig};
 /// options.renormalize = true;
 /// assert_eq!(options.n_best, 1);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct SearchOptions {
     /// The decoder's first input.
     pub start: TokenId,

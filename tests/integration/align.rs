@@ -124,9 +124,88 @@ fn reverse_links_are_joined() {
     };
     assert_eq!(run("intersection"), ["3-4", ""]);
     assert!(run("union")[0].contains("2-0 "));
-    std::fs::write(&reverse, "0-0\n").unwrap();
-    let output = tarjim(&["align", &source, &target, "--reverse", reverse.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(65));
+    let reverse = reverse.to_str().unwrap();
+    for (links, said) in [("0-0\n", "reverse ends after 1 lines"), ("\n\n\n", "reverse goes on after 2 lines")] {
+        std::fs::write(reverse, links).unwrap();
+        let output = tarjim(&["align", &source, &target, "--reverse", reverse]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(65), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    let output = tarjim(&["align", &source, &target, "--reverse", reverse, "--alignment-units", "pieces"]);
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn printed_pieces_are_those_that_links_count() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    let run = |form: &str| {
+        let arguments = ["align", &source, &target, "--output-format", form, "--alignment-units", "pieces"];
+        lines_of(&tarjim(&arguments))
+    };
+    let records = run("jsonl");
+    for (line, record) in run("tokens").iter().zip(&records) {
+        let record: Value = serde_json::from_str(record).unwrap();
+        let pieces = &record["sentences"][0]["pieces"];
+        let sides: Vec<usize> = line.split(" ||| ").map(|side| side.split_whitespace().count()).collect();
+        for (side, name) in ["source", "target"].iter().enumerate() {
+            assert_eq!(sides[side], pieces[name].as_array().unwrap().len(), "{line}");
+        }
+        pharaoh::check(&pharaoh::parse(line.rsplit(" ||| ").next().unwrap()).unwrap(), sides[0], sides[1]).unwrap();
+    }
+}
+
+#[test]
+fn records_keep_their_own_fields() {
+    let lines = [
+        r#"{"id":7,"translation":"The delegation arrived","text":"وصل الوفد","k":[1]}"#,
+        r#"{"id":8,"text":"وصل الوفد"}"#,
+        r#"{"id":9,"text":5,"translation":"kept"}"#,
+    ];
+    let (_folder, path, _) = files(&lines.join("\n"), "");
+    let run = |path: &str, more: &[&str]| {
+        let output = tarjim(&[&["align", path, "--output-format", "jsonl"], more].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let records = String::from_utf8(output.stdout).unwrap();
+        (records.lines().map(str::to_owned).collect::<Vec<_>>(), stderr)
+    };
+    let (records, _) = run(&path, &["--input-format", "jsonl"]);
+    let own = r#"{"id":7,"text":"وصل الوفد","k":[1],"translation":"The delegation arrived","model":"#;
+    assert!(records[0].starts_with(own), "{}", records[0]);
+    assert!(records[1].starts_with(r#"{"id":8,"text":"وصل الوفد","error":{"#), "{}", records[1]);
+    assert!(records[2].starts_with(r#"{"id":9,"text":5,"translation":"kept","error":{"#), "{}", records[2]);
+
+    let (_folder, table, _) = files("وصل الوفد\tThe delegation arrived\tnote\nوصل\n", "");
+    let (records, stderr) = run(&table, &[]);
+    assert!(records[0].starts_with(r#"{"column1":"وصل الوفد","column2":"The delegation arrived","column3":"note","#));
+    assert!(records[1].starts_with(r#"{"column1":"وصل","error":{"#), "{}", records[1]);
+    assert_eq!(stderr.matches("line 2").count(), 1, "the place is named once: {stderr}");
+
+    let (_folder, pairs, _) = files("وصل\nوصل ||| arrived\n", "");
+    let (records, _) = run(&pairs, &["--input-format", "fast-align"]);
+    assert!(records[0].starts_with(r#"{"line":1,"text":"وصل","error":{"#), "{}", records[0]);
+    assert!(records[1].starts_with(r#"{"line":2,"text":"وصل","translation":"arrived","#), "{}", records[1]);
+}
+
+#[test]
+fn one_standard_input_is_not_two_sides() {
+    for command in ["align", "score"] {
+        assert_eq!(tarjim(&[command, "-", "-"]).status.code(), Some(64));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_failed_write_names_its_file() {
+    let (_folder, source, target) = files(SOURCE, TARGET);
+    for arguments in [["align", "pharaoh"], ["align", "jsonl"], ["score", "tsv"]] {
+        let [command, form] = arguments;
+        let output = tarjim(&[command, &source, &target, "-o", "/dev/full", "--output-format", form]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(74), "{stderr}");
+        assert!(stderr.contains("/dev/full") && !stderr.contains("standard output"), "{stderr}");
+    }
 }
 
 #[test]
@@ -143,6 +222,28 @@ fn files_that_do_not_match_are_refused() {
     let (_folder, source, target) = files("أ\n", "a\n");
     assert_eq!(tarjim(&["align", &source, &target, "--input-format", "tsv"]).status.code(), Some(64));
     assert_eq!(tarjim(&["align", &source, "/nowhere"]).status.code(), Some(66));
+}
+
+#[test]
+fn an_input_is_never_written_over() {
+    let (folder, source, target) = files(SOURCE, TARGET);
+    let (links, other) = (folder.path().join("links"), folder.path().join("./target"));
+    std::fs::write(&links, "0-0\n0-0\n").unwrap();
+    let (links, other) = (links.to_str().unwrap(), other.to_str().unwrap());
+    let cases: [(&str, &[&str]); 4] = [
+        ("align", &["-o", &source]),
+        ("align", &["--report", other]),
+        ("align", &["--reverse", links, "-o", links]),
+        ("score", &["-o", other]),
+    ];
+    for (command, arguments) in cases {
+        let output = tarjim(&[&[command, source.as_str(), target.as_str()], arguments].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains("is the input"), "{stderr}");
+        assert_eq!(std::fs::read_to_string(&source).unwrap(), SOURCE);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), TARGET);
+    }
 }
 
 #[test]

@@ -235,6 +235,29 @@ fn a_vanished_input_fails_its_shards_only() {
 }
 
 #[test]
+fn a_changed_input_of_the_same_size_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (records(folder.path(), 60), folder.path().join("out"));
+    let half = Slice::new(0, 2).unwrap();
+    run_slice(&Job::open(&options(&input, &output)).unwrap(), &mut Reverser::default(), half, false).unwrap();
+    let path = input.join("b.jsonl");
+    let touch = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(later).unwrap();
+    };
+    let text = fs::read_to_string(&path).unwrap();
+    touch(&text.replace("خبر", "خطر"));
+    let error = run(&options(&input, &output)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("b.jsonl` has changed since the finished shard"), "{error}");
+    // The same text again is the same input, whenever it was written.
+    touch(&text);
+    run(&options(&input, &output)).unwrap();
+    assert_eq!(ids(&outputs(&output)), wanted_ids(60));
+}
+
+#[test]
 fn a_worker_that_loses_or_swaps_records_is_caught() {
     let folder = tempfile::tempdir().unwrap();
     let input = records(folder.path(), 20);

@@ -98,6 +98,47 @@ fn other_formats_and_packed_files_go_through() {
 }
 
 #[test]
+fn odd_lines_in_the_middle_are_those_of_the_filter() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = "وصل الوفد.\r\n%PDF-1\n\u{feff}وصل\n\nPK\u{3}\u{4}\n";
+    let objects = "{\"text\":\"وصل الوفد.\"}\r\n\u{a0}\n%PDF\n{\"text\":5}\n\u{feff}{}\n{\"text\":\"وصل\"}\n";
+    for (name, text, more) in [
+        ("a.txt", plain.repeat(100), &[][..]),
+        ("b.txt", plain.repeat(100), &["--output-format", "jsonl"]),
+        ("c.tsv", plain.repeat(100), &["--columns", "translation,error"]),
+        ("d.jsonl", objects.repeat(100), &[]),
+    ] {
+        let input = folder.path().join(name);
+        fs::write(&input, text).unwrap();
+        let mut filter = tarjim(&["translate", "--model", MODEL, "--threads", "1", "--beam-size", "1"]);
+        if name.ends_with("txt") {
+            filter.args(["--input-format", "lines"]);
+        }
+        let code = i32::from(name.starts_with('d'));
+        let filtered = String::from_utf8(
+            run(
+                {
+                    filter.args(more).arg(&input);
+                    filter
+                },
+                code,
+            )
+            .stdout,
+        )
+        .unwrap();
+        let output = folder.path().join(format!("{name}-out"));
+        run(batch(&input, &output, more), code);
+        let extension = if more.contains(&"jsonl") { "jsonl" } else { name.rsplit('.').next().unwrap() };
+        let mut parts: Vec<PathBuf> = fs::read_dir(&output).unwrap().map(|item| item.unwrap().path()).collect();
+        parts.retain(|path| path.is_dir());
+        parts.sort();
+        assert!(parts.len() > 2, "{name}");
+        let part = |path: &PathBuf| fs::read_to_string(path.join(format!("part.{extension}"))).unwrap();
+        assert_eq!(parts.iter().map(part).collect::<String>(), filtered, "{name}");
+    }
+}
+
+#[test]
 fn exit_codes_say_what_a_scheduler_should_do() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (news(folder.path(), 10), folder.path().join("out"));
@@ -106,6 +147,14 @@ fn exit_codes_say_what_a_scheduler_should_do() {
     run(batch(&input, &output, &["--shard", "0/2"]), 0);
     let refused = run(batch(&input, &output, &["--alignment", "soft"]), 65);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("hint: name a new output folder"));
+    let refused = run(batch(&input, &output, &["--normalize", "0.5"]), 65);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("another job: option length-penalty") && stderr.contains(", now 0.5\n"), "{stderr}");
+    let column = folder.path().join("column");
+    run(batch(&input, &column, &["--text-column", "0"]), 64);
+    assert!(!column.exists(), "nothing is begun");
+    let twice = input.to_str().unwrap();
+    run(batch(&input, &column, &["--input", twice]), 64);
     fs::write(folder.path().join("file"), "").unwrap();
     run(batch(&input, &folder.path().join("file"), &[]), 74);
     let bad = folder.path().join("bad.jsonl");
@@ -114,7 +163,7 @@ fn exit_codes_say_what_a_scheduler_should_do() {
     let mut status = tarjim(&["batch", "status"]);
     status.arg(folder.path().join("bad"));
     let shown = String::from_utf8(run(status, 0).stdout).unwrap();
-    assert!(shown.contains("2, 1 with errors") && shown.contains("bad.jsonl, byte"), "{shown}");
+    assert!(shown.contains("2, 1 with errors") && shown.contains("bad.jsonl: line 2: not a JSON object"), "{shown}");
 }
 
 #[cfg(unix)]

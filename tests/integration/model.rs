@@ -212,7 +212,7 @@ fn missing_and_misplaced_files_are_named() {
     let error = files.require("vocab.json").unwrap_err();
     assert!(error.to_string().ends_with(": `vocab.json` is missing"), "{error}");
     assert!(error.hint().is_some());
-    assert_eq!(ModelFiles::directory(&folder.path().join("nowhere")).unwrap_err().kind(), ErrorKind::NoInput);
+    assert_eq!(ModelFiles::directory(&folder.path().join("nowhere")).unwrap_err().kind(), ErrorKind::Model);
     let file = ModelFiles::directory(&folder.path().join("config.json")).unwrap_err();
     assert!(file.to_string().ends_with("expected a model folder, found a file"), "{file}");
     fs::create_dir(folder.path().join("vocab.json")).unwrap();

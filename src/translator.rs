@@ -18,7 +18,7 @@ use crate::alignment::forced::{ForcedDecoder, ForcedOptions, SentencePair};
 use crate::alignment::{Lexicon, LinkForm, Matrix};
 use crate::confidence::Calibration;
 use crate::engine::{Engine, TokenId};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flags::FlagOptions;
 use crate::model::ModelFiles;
 use crate::normalizer::Normalizer;
@@ -252,7 +252,7 @@ impl Translator {
                 let pairs: Vec<SentencePair<'_>> = drafts().map(Draft::pair).collect();
                 match guide.decoder(&self.normalizer, self.threads).attention(&pairs) {
                     Ok(attention) => attention.into_iter().map(Ok).collect(),
-                    Err(error) => pairs.iter().map(|_| Err(Error::new(error.kind(), error.to_string()))).collect(),
+                    Err(error) => pairs.iter().map(|_| Err(error.without_source())).collect(),
                 }
             }
         }

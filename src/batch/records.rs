@@ -101,7 +101,7 @@ impl Worker for RecordWorker<'_> {
                 Ok(_) => translated.next().unwrap_or_else(|| {
                     Err(Error::new(ErrorKind::Internal, format!("{}: no translation came back", record.place)))
                 }),
-                Err(error) => Err(Error::new(error.kind(), error.to_string())),
+                Err(error) => Err(error.without_source()),
             };
             let line = self.write(record, outcome.as_ref())?;
             outputs.push(match outcome {

@@ -24,8 +24,12 @@ pub(super) fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {
 /// Creates a file, or empties it.
 ///
 /// # Errors
-/// It can't be: of kind [`ErrorKind::Io`] whatever the reason, for what is missing is no input.
+/// It can't be: of kind [`ErrorKind::Io`] whatever the reason, for what is missing is no input. `-` is no file.
 pub(super) fn create(path: &Path) -> Result<OutputFile> {
+    if path == Path::new("-") {
+        let message = "`-` is standard output, where the translation goes";
+        return Err(Error::new(ErrorKind::Usage, message).with_hint("name a file"));
+    }
     File::create(path).map(OutputFile).map_err(|error| failed(path, error))
 }
 

@@ -64,7 +64,7 @@ impl Pair {
                 .next()
                 .unwrap_or_else(|| Err(Error::new(ErrorKind::Internal, "the pair got no answer")))
                 .map_err(|error| error.at(&self.record.place)),
-            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+            Err(error) => Err(error.without_source()),
         }
     }
 }

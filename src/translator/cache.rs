@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::translation::Sentence;
 
 use super::store::SentenceStore;
@@ -63,7 +63,7 @@ impl SentenceCache {
         self.hits.fetch_add((sentences.len() - unknown.len()) as u64, Ordering::Relaxed);
         let fresh = |sentence: &str| match &translated[places[sentence]] {
             Ok(sentence) => Ok(sentence.clone()),
-            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+            Err(error) => Err(error.without_source()),
         };
         sentences.iter().zip(known).map(|(sentence, known)| known.map_or_else(|| fresh(sentence), Ok)).collect()
     }
@@ -165,7 +165,7 @@ mod tests {
     fn failures_are_not_remembered() {
         let cache = SentenceCache::new(1 << 20, None);
         let fail = |unknown: &[&str]| -> Vec<Result<Sentence>> {
-            unknown.iter().map(|_| Err(Error::new(crate::ErrorKind::Internal, "no"))).collect()
+            unknown.iter().map(|_| Err(crate::Error::new(crate::ErrorKind::Internal, "no"))).collect()
         };
         assert!(cache.translate(&["a", "a"], fail).iter().all(Result::is_err));
         assert_eq!(targets(cache.translate(&["a"], shout)), ["A"]);

@@ -322,6 +322,9 @@ fn outputs_that_cannot_be_written_are_failures_of_writing() {
         assert_fails(&output, 74, &["/no/such/folder/file"]);
         assert!(output.stdout.is_empty(), "{option}");
     }
+    for option in ["--report", "--alignment-output"] {
+        assert_fails(&translate(&[option, "-"], ARTICLE.as_bytes()), 64, &["standard output"]);
+    }
 }
 
 #[test]

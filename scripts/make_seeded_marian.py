@@ -66,8 +66,9 @@ def main():
     if arguments.vocabulary:
         config.vocab_size = config.decoder_vocab_size = arguments.vocabulary
         config.pad_token_id = config.decoder_start_token_id = arguments.vocabulary - 1
-        config.bad_words_ids = [[config.pad_token_id]]
     model = MarianMTModel(config).eval()
+    if arguments.vocabulary:
+        model.generation_config.bad_words_ids = [[config.pad_token_id]]
 
     full = arguments.out / "f32"
     model.save_pretrained(full)

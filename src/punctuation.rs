@@ -94,6 +94,7 @@ mod tests {
             ("Three things : bread ; water ,salt", "Three things: bread; water, salt"),
             ("  two   spaces\t here ", "two spaces here"),
             ("Bread ,, water , , salt ,.", "Bread, water, salt."),
+            ("Salt,,. Bread ,,,.", "Salt. Bread."),
             ("Really ? !", "Really?!"),
             ("Well . . . no", "Well... no"),
             ("", ""),

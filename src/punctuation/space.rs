@@ -97,6 +97,9 @@ fn closing_mark(text: &str, at: usize, mark: char, edits: &mut Edits) {
     let after = text[next..].chars().next();
     let word_after = after.is_some_and(char::is_alphanumeric);
     let digit_after = after.is_some_and(|c| c.is_ascii_digit());
+    // `,.` is a full stop, but `,...` is a pause.
+    let is_stop =
+        mark == ',' && after == Some('.') && !text[next + 1..].starts_with(|c: char| c.is_alphanumeric() || c == '.');
     if before == Some(' ') {
         let earlier = text[..at - 1].chars().next_back();
         // `.38`, `.NET`, and separators that the model spaced (`1 ,000`), which can't be told from a list.
@@ -114,11 +117,10 @@ fn closing_mark(text: &str, at: usize, mark: char, edits: &mut Edits) {
             return;
         }
         remove(edits, at - 1);
-    } else if mark == ',' && before == Some(',') {
+    } else if mark == ',' && before == Some(',') && !is_stop {
         edits.replace(Span::new(at, next), "");
     }
-    if mark == ',' && after == Some('.') && !text[next + 1..].starts_with(|c: char| c.is_alphanumeric() || c == '.') {
-        // `,.` is a full stop, but `,...` is a pause.
+    if is_stop {
         edits.replace(Span::new(at, next), "");
         return;
     }

@@ -17,6 +17,11 @@ CALENDAR = set("January February March April May June July August September Octo
 EN_WORD = re.compile(r"(?<![\w'’-])[A-ZÀ-Þ][\w’'-]*[\w]")
 
 
+def bare(name):
+    """The name without its genitive."""
+    return name[:-2] if name.endswith(("'s", "’s")) else name
+
+
 def lines(path):
     for line in path.open(encoding="utf-8"):
         fields = line.rstrip("\n").split("\t")
@@ -46,10 +51,10 @@ def renamed(source, target, names, spellings, share, rng):
             if cut and (word[0] not in "وفبلك" or len(stem) < 4):
                 continue
             known = spellings.get(stem, ())
-            found = [e for e in set(english) - CALENDAR if e in known or e.endswith(("'s", "’s")) and e[:-2] in known]
+            found = [e for e in set(english) - CALENDAR if e in known or bare(e) in known]
             if len(found) == 1 and words.count(word) == 1 and english.count(found[0]) == 1 and rng.random() < share:
                 new_source, new_target = rng.choice(names)
-                tail = found[0][-2:] if found[0].endswith(("'s", "’s")) else ""
+                tail = found[0][len(bare(found[0])):]
                 source = re.sub(rf"(?<![\u0621-\u064a]){word}(?![\u0621-\u064a])", word[:cut] + new_source, source)
                 target = re.sub(rf"(?<!\w){re.escape(found[0])}(?!\w)", new_target + tail, target)
                 changed = True

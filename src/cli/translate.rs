@@ -191,7 +191,7 @@ fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Resul
     let usage = |message: &str, hint: &str| Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
     let has_links = match output {
         Format::Jsonl | Format::Interlinear => true,
-        Format::Lines => inline && args.search.n_best == 1,
+        Format::Lines => args.search.n_best == 1,
         Format::Tsv => args.columns.contains(&Column::Alignment),
         _ => false,
     };

@@ -1,5 +1,6 @@
 //! JSON lines: one object a line, with its other fields kept as they are.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
@@ -156,11 +157,11 @@ impl<'a> Writer<'a> {
                 // A translation that was only looked at is the record's own, and no other comes in its place.
                 let kept = (is_failed && record.reference.is_some()).then_some("translation");
                 for (name, value) in last.into_iter().rev() {
-                    let is_own = OWN_FIELDS.contains(&name.as_str());
-                    if is_own && *name == self.options.text_field {
-                        field(&name_of_text(&names), value.get())?;
-                    } else if !is_own || kept == Some(name.as_str()) {
-                        field(name, value.get())?;
+                    let is_text = *name == self.options.text_field;
+                    let name =
+                        name_beside_ours(name, is_text, &names).or(kept.filter(|kept| name == kept).map(Cow::from));
+                    if let Some(name) = name {
+                        field(&name, value.get())?;
                     }
                 }
                 return Ok(head);
@@ -169,11 +170,8 @@ impl<'a> Writer<'a> {
                 let fields: Vec<(String, &str, bool)> = row.fields().collect();
                 let names = fields.iter().map(|(name, ..)| name.as_str()).collect();
                 for (name, value, is_text) in &fields {
-                    let is_own = OWN_FIELDS.contains(&name.as_str());
-                    if is_own && *is_text {
-                        field(&name_of_text(&names), &json(value)?)?;
-                    } else if !is_own {
-                        field(name, &json(value)?)?;
+                    if let Some(name) = name_beside_ours(name, *is_text, &names) {
+                        field(&name, &json(value)?)?;
                     }
                 }
                 return Ok(head);
@@ -220,6 +218,15 @@ impl RecordWriter for Writer<'_> {
 
     fn finish(&mut self) -> Result<()> {
         self.output.flush()
+    }
+}
+
+/// What a record's field is called in the object: nothing where a field of ours takes its place, unless it is the text.
+fn name_beside_ours<'n>(name: &'n str, is_text: bool, names: &HashSet<&str>) -> Option<Cow<'n, str>> {
+    match (OWN_FIELDS.contains(&name), is_text) {
+        (false, _) => Some(name.into()),
+        (true, true) => Some(name_of_text(names).into()),
+        (true, false) => None,
     }
 }
 

@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use super::activations::{DEPTH, TILE};
-use super::isa::{Isa, Operation, Product};
+use super::isa::{Isa, Operation, Product, Tile};
 use super::lanes::Lanes;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -51,30 +51,21 @@ const ROWS: usize = 8;
 /// `product.check(8, out)` must have passed.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, row_bytes, count, panels } = product;
-    let columns = product.columns();
-    for (index, panel) in panels.chunks_exact(row_bytes * 8).enumerate() {
-        let mut row = 0;
-        while row < count {
-            let height = (count - row).min(ROWS);
-            // SAFETY: rows `row..row + height` and columns `8 index..8 index + 8` are inside, by `check`.
-            unsafe {
-                let a = rows.as_ptr().add(product.row_start(row));
-                let o = out.as_mut_ptr().add(row * columns + index * 8);
-                let w = panel.as_ptr();
-                let blocks = row_bytes / DEPTH;
-                match height {
-                    1 => tile::<1>(a, w, blocks, o, columns),
-                    2 => tile::<2>(a, w, blocks, o, columns),
-                    3 => tile::<3>(a, w, blocks, o, columns),
-                    4 => tile::<4>(a, w, blocks, o, columns),
-                    5 => tile::<5>(a, w, blocks, o, columns),
-                    6 => tile::<6>(a, w, blocks, o, columns),
-                    7 => tile::<7>(a, w, blocks, o, columns),
-                    _ => tile::<8>(a, w, blocks, o, columns),
-                }
+    let (blocks, columns) = (product.row_bytes / DEPTH, product.columns());
+    for Tile { height, rows, panel, at } in product.tiles(8, |left| left.min(ROWS)) {
+        // SAFETY: the tile's rows, its panel and its sums are inside, by `check`.
+        unsafe {
+            let (a, w, o) = (rows.as_ptr(), panel.as_ptr(), out.as_mut_ptr().add(at));
+            match height {
+                1 => tile::<1>(a, w, blocks, o, columns),
+                2 => tile::<2>(a, w, blocks, o, columns),
+                3 => tile::<3>(a, w, blocks, o, columns),
+                4 => tile::<4>(a, w, blocks, o, columns),
+                5 => tile::<5>(a, w, blocks, o, columns),
+                6 => tile::<6>(a, w, blocks, o, columns),
+                7 => tile::<7>(a, w, blocks, o, columns),
+                _ => tile::<8>(a, w, blocks, o, columns),
             }
-            row += height;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::activations::{DEPTH, TILE};
 use super::avx2::Avx2;
-use super::isa::{Isa, Operation, Product};
+use super::isa::{Isa, Operation, Product, eight_or_one};
 
 /// Proof that the CPU has AVX-512 F, BW and VNNI, and AVX2 and FMA with them.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
         let wide = if total - index >= 2 { 2 } else { 1 };
         let mut row = 0;
         while row < count {
-            let height = if count - row >= 8 { 8 } else { 1 };
+            let height = eight_or_one(count - row);
             // SAFETY: rows `row..row + height` and panels `index..index + wide` are inside, by `check`.
             unsafe {
                 let a = rows.as_ptr().add(product.row_start(row));

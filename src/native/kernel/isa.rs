@@ -25,7 +25,43 @@ pub(super) struct Product<'a> {
     pub(super) panels: &'a [i8],
 }
 
-impl Product<'_> {
+/// Some rows times one panel: what a kernel works on at a time.
+pub(super) struct Tile<'a> {
+    /// Number of rows.
+    pub(super) height: usize,
+    /// Activations from the first row on.
+    pub(super) rows: &'a [u8],
+    /// One panel of weights.
+    pub(super) panel: &'a [i8],
+    /// Where the first of the sums lies.
+    pub(super) at: usize,
+}
+
+/// Eight rows while there are as many, then one at a time.
+#[inline]
+pub(super) fn eight_or_one(left: usize) -> usize {
+    if left >= 8 { 8 } else { 1 }
+}
+
+impl<'a> Product<'a> {
+    /// The tiles of each panel of `width` columns; `height` says how many of the rows that are left go into the next.
+    #[inline]
+    pub(super) fn tiles(self, width: usize, height: impl Fn(usize) -> usize + Copy) -> impl Iterator<Item = Tile<'a>> {
+        let columns = self.columns();
+        self.panels.chunks_exact(self.row_bytes * width).enumerate().flat_map(move |(index, panel)| {
+            let mut row = 0;
+            std::iter::from_fn(move || {
+                let left = self.count - row;
+                (left > 0).then(|| {
+                    let (height, at) = (height(left), row * columns + index * width);
+                    let rows = &self.rows[self.row_start(row)..];
+                    row += height;
+                    Tile { height, rows, panel, at }
+                })
+            })
+        })
+    }
+
     /// Columns in all panels together.
     pub(super) fn columns(&self) -> usize {
         self.panels.len() / self.row_bytes

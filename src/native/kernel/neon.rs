@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::activations::{DEPTH, TILE};
-use super::isa::{Isa, Operation, Product};
+use super::isa::{Isa, Operation, Product, Tile, eight_or_one};
 use super::lanes::Lanes;
 
 /// Proof that the CPU has the dot products; NEON itself every one has.
@@ -39,23 +39,15 @@ impl Isa for Neon {
 /// `product.check(8, out)` must have passed.
 #[target_feature(enable = "dotprod")]
 unsafe fn accumulate(product: Product<'_>, out: &mut [i32]) {
-    let Product { rows, row_bytes, count, panels } = product;
-    let columns = product.columns();
-    for (index, panel) in panels.chunks_exact(row_bytes * 8).enumerate() {
-        let mut row = 0;
-        while row < count {
-            let height = if count - row >= 8 { 8 } else { 1 };
-            // SAFETY: rows `row..row + height` and columns `8 index..8 index + 8` are inside, by `check`.
-            unsafe {
-                let a = rows.as_ptr().add(product.row_start(row));
-                let o = out.as_mut_ptr().add(row * columns + index * 8);
-                let blocks = row_bytes / DEPTH;
-                match height {
-                    8 => tile::<8>(a, panel.as_ptr(), blocks, o, columns),
-                    _ => tile::<1>(a, panel.as_ptr(), blocks, o, columns),
-                }
+    let (blocks, columns) = (product.row_bytes / DEPTH, product.columns());
+    for Tile { height, rows, panel, at } in product.tiles(8, eight_or_one) {
+        // SAFETY: the tile's rows, its panel and its sums are inside, by `check`.
+        unsafe {
+            let (a, w, o) = (rows.as_ptr(), panel.as_ptr(), out.as_mut_ptr().add(at));
+            match height {
+                8 => tile::<8>(a, w, blocks, o, columns),
+                _ => tile::<1>(a, w, blocks, o, columns),
             }
-            row += height;
         }
     }
 }

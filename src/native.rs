@@ -85,8 +85,9 @@ impl NativeEngine {
                 .with_hint("use `--engine candle`"));
         }
         let alignment = config.alignment(options)?;
+        let epsilon = options.positions.layer_norm_epsilon();
+        let packer = Packer { config, files: weights, machine: machine.as_ref(), epsilon };
         let weights = MarianWeights::new(config, weights)?;
-        let packer = Packer { config, machine: machine.as_ref(), epsilon: options.positions.layer_norm_epsilon() };
         let width = machine.panel_width();
         let columns = Arc::new(Columns::new(config.decoder_vocab_size, &options.suppressed, width));
         let output = packer.output(weights.output(), &weights.output_bias, &columns)?;

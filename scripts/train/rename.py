@@ -1,10 +1,11 @@
-"""Sentences with other names in them: CORPUS/renamed.tsv out of the names and sentences of CORPUS.
+"""Sentences with other names and figures in them: CORPUS/renamed.tsv out of the names and sentences of CORPUS.
 
-rename.py CORPUS [--share 0.8] [--seed 1] [--names FILE ...] [--in FILE ...]
+rename.py CORPUS [--share 0.8] [--latin 0.15] [--seed 1] [--names FILE ...] [--in PATTERN ...]
 
 A list of names teaches how a name is spelt, not where in a sentence one stands or that the words about it stay the
 same. Where a pair holds a name of the lists on both sides, once each, both are replaced by another name and its
-spelling, behind the same attached و ف ب ل ك.
+spelling, behind the same attached و ف ب ل ك; or both by one word in Latin letters, which is to be copied. A figure
+that stands once on both sides becomes another one that asks for the same forms of its noun.
 """
 import argparse
 import pathlib
@@ -14,6 +15,7 @@ import re
 AR_WORD = re.compile(r"[\u0621-\u064a]+")
 CALENDAR = set("January February March April May June July August September October November December Monday Tuesday "
                "Wednesday Thursday Friday Saturday Sunday".split())
+FIGURE = re.compile(r"(?<![\w.,:/-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w:/-]|[.,]\d)")
 EN_WORD = re.compile(r"(?<![\w'’-])[A-ZÀ-Þ][\w’'-]*[\w]")
 
 
@@ -40,8 +42,38 @@ def read_names(paths):
     return names, spellings
 
 
-def renamed(source, target, names, spellings, share, rng):
-    """The pair with other names, or nothing where no name stands once on each side."""
+def latin(names, rng):
+    """A word as it stands in Latin letters in an Arabic text: a name, a product with its number, an abbreviation."""
+    word = rng.choice(names)[1]
+    kind = rng.random()
+    if kind < 0.3:
+        return "".join(rng.choice("ABCDEFGHIKLMNOPRSTUVWXZ") for _ in range(rng.randint(2, 5)))
+    if kind < 0.45:
+        return f"{word}-{rng.randint(1, 99)}" if kind < 0.37 else f"{word} {rng.randint(1, 99)}"
+    return word
+
+
+def other_figure(figure, rng):
+    """Another figure that asks for the same forms: a year for a year, three to ten for three to ten, large for large."""
+    if "." in figure:
+        whole, part = figure.split(".")
+        return f"{rng.randint(0, 10 ** len(whole))}.{rng.randint(1, 10 ** len(part) - 1):0{len(part)}d}"
+    value = int(figure.replace(",", ""))
+    if value < 3:
+        return figure
+    if value <= 10:
+        return str(rng.randint(3, 10))
+    if re.fullmatch("1[5-9]..|20[0-3].", figure):
+        return str(rng.choice([rng.randint(1500, 1899), rng.randint(1900, 2035), rng.randint(1900, 2035)]))
+    length = max(2, len(str(value)) + rng.choice([-1, 0, 0, 0, 1]))
+    other = rng.randint(max(11, 10 ** (length - 1)), 10**length - 1)
+    if length > 2 and rng.random() < 0.5:  # round figures are as common as others, and their zeros get lost
+        other = max(11, round(other, -rng.randint(1, length - 1)))
+    return f"{other:,}" if "," in figure and other > 999 else str(other)
+
+
+def renamed(source, target, names, spellings, share, latin_share, rng):
+    """The pair with other names and figures, or nothing where none stands once on each side."""
     words = AR_WORD.findall(source)
     english = EN_WORD.findall(target)
     changed = False
@@ -54,36 +86,45 @@ def renamed(source, target, names, spellings, share, rng):
             found = [e for e in set(english) - CALENDAR if e in known or bare(e) in known]
             if len(found) == 1 and words.count(word) == 1 and english.count(found[0]) == 1 and rng.random() < share:
                 new_source, new_target = rng.choice(names)
+                if not cut and rng.random() < latin_share:
+                    new_source = new_target = latin(names, rng)
                 tail = found[0][len(bare(found[0])):]
                 source = re.sub(rf"(?<![\u0621-\u064a]){word}(?![\u0621-\u064a])", word[:cut] + new_source, source)
                 target = re.sub(rf"(?<!\w){re.escape(found[0])}(?!\w)", new_target + tail, target)
                 changed = True
                 break
+    figures = [FIGURE.findall(source), FIGURE.findall(target)]
+    for figure in dict.fromkeys(figures[0]):
+        if all(side.count(figure) == 1 for side in figures) and rng.random() < share:
+            other = other_figure(figure, rng)
+            replace = lambda found: other if found[0] == figure else found[0]
+            source, target = FIGURE.sub(replace, source), FIGURE.sub(replace, target)
+            changed = True
     return (source, target) if changed else None
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("corpus", type=pathlib.Path)
-    arguments.add_argument("--share", type=float, default=0.8, help="of the names found")
+    arguments.add_argument("--share", type=float, default=0.8, help="of the names and figures found")
+    arguments.add_argument("--latin", type=float, default=0.15, help="of the new names: in Latin letters on both sides")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--names", nargs="+", default=["names_google_ar2en", "names_wikidata_coling18", "news_gazetteer"])
-    arguments.add_argument("--in", dest="sentences", nargs="+", default=[
-        "news_politics", "news_conflict", "news_economy", "news_events", "news_culture", "news_webnews", "news_cover",
-        "news_frames", "tatoeba_extra", "xquad", "mlqa_context_sents"])
+    arguments.add_argument("--in", dest="sentences", nargs="+", metavar="PATTERN",
+                           default=["news_*", "written_*", "tatoeba_extra", "xquad", "mlqa_context_sents"])
     a = arguments.parse_args()
     rng = random.Random(a.seed)
     names, spellings = read_names([a.corpus / f"{n}.tsv" for n in a.names])
     made = 0
     with (a.corpus / "renamed.tsv").open("w", encoding="utf-8") as file:
-        for name in a.sentences:
-            for source, target in lines(a.corpus / f"{name}.tsv"):
+        for path in (p for pattern in a.sentences for p in sorted(a.corpus.glob(f"{pattern}.tsv"))):
+            for source, target in lines(path):
                 if len(source.split()) < 4:
                     continue
-                if pair := renamed(source, target, names, spellings, a.share, rng):
+                if pair := renamed(source, target, names, spellings, a.share, a.latin, rng):
                     file.write("\t".join(pair) + "\n")
                     made += 1
-    print(f"{made} pairs with other names, from {len(names)} names")
+    print(f"{made} pairs with other names or figures, from {len(names)} names")
 
 
 if __name__ == "__main__":

@@ -121,7 +121,10 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     }
     let mut output = Output::create(args, translator.model().name())?;
     let mut progress = Progress::start(talk, None);
-    let mut report = args.report.as_ref().map(|_| Document::default());
+    let mut report = match &args.report {
+        Some(path) => Some((output::create(path)?, Document::default())),
+        None => None,
+    };
     let mut flagged = 0_usize;
     loop {
         let window = pairs.next_window()?;
@@ -151,7 +154,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
                 }
             }
             output.write(pair, &outcome, args.alignment_units, args.alignment)?;
-            if let (Some(document), Ok(sentence)) = (&mut report, outcome) {
+            if let (Some((_, document)), Ok(sentence)) = (&mut report, outcome) {
                 document.push_line(sentence);
             }
         }
@@ -162,10 +165,9 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         reverse.end()?;
     }
     output.finish()?;
-    if let (Some(path), Some(document)) = (&args.report, &report) {
-        let page =
-            render(document, &ReportOptions { title: &args.pairs.name(), model: translator.model().name(), failed: 0 });
-        std::fs::write(path, page).map_err(|error| output::failed(path, error))?;
+    if let (Some(path), Some((mut file, document))) = (&args.report, report) {
+        let options = ReportOptions { title: &args.pairs.name(), model: translator.model().name(), failed: 0 };
+        file.write_all(render(&document, &options).as_bytes()).map_err(|error| output::failed(path, error))?;
     }
     let counts = progress.finish();
     logging::timings(&translator);

@@ -145,6 +145,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut job = Job {
         translator: &translator,
         whole_lines: input == Format::Lines,
+        output: output::name(args.output.as_deref()),
         writer: format::writer(output, output::sink(args.output.as_deref())?, &write)?,
         links: match &args.alignment.alignment_output {
             Some(path) => Some(LinkWriter::create(path, args.alignment.alignment, args.alignment.alignment_units)?),
@@ -234,6 +235,8 @@ struct Job<'a> {
     translator: &'a Translator,
     /// Records are sentences already and must not be split.
     whole_lines: bool,
+    /// The output's name in messages.
+    output: String,
     writer: Box<dyn RecordWriter + 'a>,
     links: Option<LinkWriter>,
     report: Option<Report>,
@@ -292,7 +295,7 @@ impl Job<'_> {
                     done.words +=
                         document.sentences.iter().map(|sentence| sentence.source_words.len() as u64).sum::<u64>();
                     self.flagged += document.sentences.iter().filter(|sentence| !sentence.flags.is_empty()).count();
-                    self.writer.write(record, Ok(&document))?;
+                    self.writer.write(record, Ok(&document)).map_err(|error| error.at(&self.output))?;
                     if let Some(links) = &mut self.links {
                         links.write(&document, self.whole_lines)?;
                     }
@@ -305,7 +308,7 @@ impl Job<'_> {
                     if let Some(report) = &mut self.report {
                         report.failed += 1;
                     }
-                    self.writer.write(record, Err(&error))?;
+                    self.writer.write(record, Err(&error)).map_err(|error| error.at(&self.output))?;
                     if let Some(links) = &mut self.links {
                         links.write(&Document::default(), self.whole_lines)?;
                     }
@@ -316,7 +319,7 @@ impl Job<'_> {
                 }
             }
         }
-        self.writer.flush()?;
+        self.writer.flush().map_err(|error| error.at(&self.output))?;
         if let Some(links) = &mut self.links {
             links.flush()?;
         }
@@ -325,7 +328,7 @@ impl Job<'_> {
     }
 
     fn finish(mut self, args: &Args) -> Result<Outcome> {
-        self.writer.finish()?;
+        self.writer.finish().map_err(|error| error.at(&self.output))?;
         if let Some(links) = &mut self.links {
             links.flush()?;
         }

@@ -194,11 +194,13 @@ fn value(line: &str, column: usize, what: &str) -> Result<String> {
 pub(super) struct Writer<'a> {
     output: Output<'a>,
     columns: Vec<Column>,
+    /// The last header written: tables of the same columns become one table.
+    header: Option<String>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(output: Output<'a>, options: &WriteOptions) -> Self {
-        Writer { output, columns: options.columns.clone() }
+        Writer { output, columns: options.columns.clone(), header: None }
     }
 }
 
@@ -213,6 +215,12 @@ impl RecordWriter for Writer<'_> {
             _ if record.is_between() => return Ok(()),
             _ => (cell(record.text.as_deref().unwrap_or_default()), "\n"),
         };
+        if is_header {
+            if self.header.as_ref() == Some(&line) {
+                return Ok(());
+            }
+            self.header = Some(line.clone());
+        }
         self.output.begin_line()?;
         self.output.put(&line)?;
         for column in &self.columns {

@@ -31,6 +31,18 @@ impl Bytes {
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| Error::io(path.display(), error))?;
         Ok(Bytes::Mapped(map))
     }
+
+    /// Gives back the memory of what was read of a mapped file; what is asked for again is read again.
+    pub(crate) fn release(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = self {
+            // SAFETY: nothing was ever written to the map, so that every page comes back from the file as it was, on
+            // the condition the map itself stands on.
+            #[allow(unsafe_code)]
+            // A kernel that refuses keeps the pages, which costs memory and nothing else.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
 }
 
 impl Deref for Bytes {
@@ -42,5 +54,21 @@ impl Deref for Bytes {
             Bytes::Mapped(map) => map,
             Bytes::Static(bytes) => bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn released_bytes_are_read_again() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        std::fs::write(&path, &content).unwrap();
+        let bytes = Bytes::map(&path).unwrap();
+        assert!(*bytes == content[..]);
+        bytes.release();
+        assert!(*bytes == content[..]);
     }
 }

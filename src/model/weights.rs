@@ -103,6 +103,14 @@ impl Weights {
         Ok(())
     }
 
+    /// Gives back the memory of what was read of mapped files. For whoever makes copies of the parts of a model, one
+    /// after the other: the file and its copies need not be in memory together.
+    pub(crate) fn release(&self) {
+        for (_, bytes) in &self.files {
+            bytes.release();
+        }
+    }
+
     /// The tensors' names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
@@ -134,7 +142,9 @@ impl Weights {
     pub fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix<'_>> {
         let stored = self.stored(name, &[rows, cols])?;
         if stored.number != Number::I8 {
-            return Ok(Matrix::F32 { rows, cols, data: self.floats(name, stored)? });
+            let data = self.floats(name, stored)?;
+            self.files[stored.file].1.release(); // the check has read all of it
+            return Ok(Matrix::F32 { rows, cols, data });
         }
         let bytes = self.elements(stored);
         let data = match bytes {

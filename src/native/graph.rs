@@ -6,7 +6,9 @@ use super::columns::Columns;
 use super::kernel::{Activation, LayerNorm, Machine};
 use super::packed::{Packed, RowSource};
 use crate::error::Result;
-use crate::model::{self, AttentionWeights, LayerNormWeights, LinearWeights, MarianConfig, MarianWeights, Matrix};
+use crate::model::{
+    self, AttentionWeights, LayerNormWeights, LinearWeights, MarianConfig, MarianWeights, Matrix, Weights,
+};
 
 /// How the inner dimensions of an attention lie: heads one after the other, each padded to whole vectors.
 #[derive(Clone, Copy)]
@@ -89,6 +91,8 @@ pub(super) struct Layers {
 /// Packs a model's layers.
 pub(super) struct Packer<'a> {
     pub(super) config: &'a MarianConfig,
+    /// What the weights are read from, and released after each part.
+    pub(super) files: &'a Weights,
     pub(super) machine: &'a dyn Machine,
     pub(super) epsilon: f32,
 }
@@ -105,9 +109,13 @@ impl Packer<'_> {
         let encoder_heads = Heads::new(self.config.d_model, self.config.encoder_attention_heads);
         let decoder_heads = Heads::new(self.config.d_model, self.config.decoder_attention_heads);
         let (encoders, total) = (weights.encoder.len(), weights.encoder.len() + weights.decoder.len());
-        let parts = in_parallel(total, |i| match i.checked_sub(encoders) {
-            None => self.encoder_layer(&weights.encoder[i], encoder_heads).map(|layer| Part::Encoder(Box::new(layer))),
-            Some(i) => self.decoder_layer(&weights.decoder[i], decoder_heads).map(|l| Part::Decoder(Box::new(l))),
+        let parts = in_parallel(total, |i| {
+            let part = match i.checked_sub(encoders) {
+                None => Part::Encoder(Box::new(self.encoder_layer(&weights.encoder[i], encoder_heads)?)),
+                Some(i) => Part::Decoder(Box::new(self.decoder_layer(&weights.decoder[i], decoder_heads)?)),
+            };
+            self.files.release();
+            Ok(part)
         })?;
         let (mut encoder, mut decoder) = (Vec::new(), Vec::new());
         for part in parts {
@@ -250,6 +258,7 @@ impl Packer<'_> {
             workers.into_iter().try_for_each(join)
         })?;
         packed.fill_spare_bias(f32::NEG_INFINITY);
+        self.files.release();
         Ok(Arc::new(packed))
     }
 }

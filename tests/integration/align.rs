@@ -211,6 +211,15 @@ fn a_failed_write_names_its_file() {
 }
 
 #[test]
+fn an_unwritable_report_is_found_before_the_work() {
+    let (folder, source, target) = files(SOURCE, TARGET);
+    let report = folder.path().join("no-folder").join("report.html");
+    let output = tarjim(&["align", &source, &target, "--report", report.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(74));
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn files_that_do_not_match_are_refused() {
     let (_folder, source, target) = files(SOURCE, "one line\n");
     let output = tarjim(&["align", &source, &target]);

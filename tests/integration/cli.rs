@@ -305,6 +305,21 @@ fn what_the_output_has_no_place_for_is_refused() {
 }
 
 #[test]
+fn tables_of_the_same_columns_become_one() {
+    let directory = TempDir::new().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (one, two) = (write("1.tsv", "id\ttext\n1\tوصل\n"), write("2.tsv", "id\ttext\n2\tوصل\n"));
+    let other = write("3.tsv", "key\ttext\n3\tوصل\n");
+    let output = translate(&["--header", "--text-column", "2", &one, &two, &other], b"");
+    let firsts: Vec<&str> = assert_succeeds(&output).lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(firsts, ["id", "1", "2", "key", "3"]);
+}
+
+#[test]
 fn files_of_two_formats_are_refused() {
     let directory = TempDir::new().unwrap();
     let (plain, records) = (directory.path().join("a.txt"), directory.path().join("b.jsonl"));
@@ -324,6 +339,15 @@ fn outputs_that_cannot_be_written_are_failures_of_writing() {
     }
     for option in ["--report", "--alignment-output"] {
         assert_fails(&translate(&[option, "-"], ARTICLE.as_bytes()), 64, &["standard output"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_failed_write_names_its_file() {
+    for format in ["text", "lines", "jsonl", "tsv", "interlinear"] {
+        let output = translate(&["--output-format", format, "-o", "/dev/full"], ARTICLE.as_bytes());
+        assert_fails(&output, 74, &["/dev/full"]);
     }
 }
 

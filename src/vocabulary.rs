@@ -229,6 +229,21 @@ impl Vocabulary {
         self.target.index.id(piece)
     }
 
+    /// The target pieces that begin a word of letters, by ascending id.
+    pub fn target_word_beginnings(&self) -> impl Iterator<Item = TokenId> {
+        let begins = |piece: &str| piece.strip_prefix('▁').is_some_and(|word| word.starts_with(char::is_alphabetic));
+        (0..self.len() as TokenId).filter(move |&id| self.piece(id).is_some_and(begins))
+    }
+
+    /// The target pieces of digits, by ascending id.
+    pub fn target_figures(&self) -> impl Iterator<Item = TokenId> {
+        let is_figure = |piece: &str| {
+            let digits = piece.trim_start_matches('▁');
+            !digits.is_empty() && digits.chars().all(char::is_numeric)
+        };
+        (0..self.len() as TokenId).filter(move |&id| self.piece(id).is_some_and(is_figure))
+    }
+
     /// The codes of the languages the model translates into, such as `>>fra<<`, by id. Empty for a model of one
     /// target language; any other wants a code at the start of each source sentence.
     pub fn target_codes(&self) -> &[String] {

@@ -16,7 +16,8 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 from batches import EOS, UNK
 from model import Marian
 
-GENERATION = dict(num_beams=4, max_length=256, length_penalty=1.0, no_repeat_ngram_size=3, renormalize_logits=True)
+GENERATION = dict(num_beams=4, max_length=256, length_penalty=1.0, no_repeat_ngram_size=3, no_doubled_words=True,
+                  renormalize_logits=True)
 
 
 def slim_vocabulary(source, target):

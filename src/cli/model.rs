@@ -64,6 +64,10 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "N")]
     no_repeat_ngram_size: Option<usize>,
 
+    /// Never say a word twice in a row; `=false` allows it to a model whose configuration forbids it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    no_doubled_words: Option<bool>,
+
     /// Lower the score of what was already said; 1 is off
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
@@ -124,6 +128,9 @@ impl SearchArgs {
         }
         if let Some(size) = self.no_repeat_ngram_size {
             builder = builder.no_repeat_ngram_size(size);
+        }
+        if let Some(forbidden) = self.no_doubled_words {
+            builder = builder.no_doubled_words(forbidden);
         }
         if let Some(factor) = self.repetition_penalty {
             builder = builder.repetition_penalty(factor);

@@ -48,6 +48,8 @@ pub struct GenerationConfig {
     pub length_penalty: f32,
     /// No n-gram of this size may occur twice; 0 allows all.
     pub no_repeat_ngram_size: usize,
+    /// Whether a word may not be said twice in a row. A field of tarjim's own, `no_doubled_words`.
+    pub no_doubled_words: bool,
     /// Factor against tokens already produced (Keskar et al. 2019, CTRL); 1 is none.
     pub repetition_penalty: f32,
     /// Whether log-probabilities are normalised again after banned tokens are taken out.
@@ -108,6 +110,7 @@ impl GenerationConfig {
             min_length: from("min_length").count("min_length")?.unwrap_or(0),
             length_penalty,
             no_repeat_ngram_size: from("no_repeat_ngram_size").count("no_repeat_ngram_size")?.unwrap_or(0),
+            no_doubled_words: from("no_doubled_words").flag("no_doubled_words")?.unwrap_or(false),
             repetition_penalty,
             renormalize,
             early_stopping,

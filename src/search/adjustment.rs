@@ -4,7 +4,7 @@
 //! enough: let *n* tokens be touched by some rule; then among the *k* + *n* best logits at least *k* are untouched,
 //! the touched ones come as probes, and what a rule adds to or takes from the sum is known from the probes alone.
 //! Rules come in the order of `transformers`: repetition penalty, repeated n-grams, banned tokens, least length,
-//! forced end, renormalisation.
+//! forced end, renormalisation. Doubled words, which it has no rule against, are banned with the repeated n-grams.
 
 use super::history::{History, Node};
 use super::options::SearchOptions;
@@ -65,16 +65,21 @@ impl Adjustment {
         touched.clear();
         let penalised = options.repetition_penalty != 1.0;
         let size = options.no_repeat_ngram_size;
-        if penalised || size > 0 {
+        if penalised || size > 0 || !options.undoubled.is_empty() {
             history.tokens(node, options.start, &mut planning.history);
             if penalised {
                 touched.extend(planning.history.iter().map(|&token| (token, Effect::Penalised)));
             }
             if size > 0 && length >= size {
                 let beginning = &planning.history[length + 1 - size..];
-                let repeats = planning.history.windows(size).filter(|window| window[..size - 1] == *beginning);
+                let may_repeat = |token: &TokenId| options.repeatable.binary_search(token).is_ok();
+                let repeats = planning
+                    .history
+                    .windows(size)
+                    .filter(|window| window[..size - 1] == *beginning && !window.iter().any(may_repeat));
                 touched.extend(repeats.map(|window| (window[size - 1], Effect::Banned)));
             }
+            touched.extend(doubling(&planning.history, &options.undoubled).map(|token| (token, Effect::Banned)));
         }
         touched.extend(options.banned.iter().filter(|&&id| id != options.end).map(|&id| (id, Effect::Banned)));
         if length < options.min_length {
@@ -161,6 +166,20 @@ impl Adjustment {
         candidates.truncate(wanted);
         Ok(())
     }
+}
+
+/// The most tokens of a word, or of words, that are kept from coming twice in a row.
+const LONGEST_DOUBLED: usize = 4;
+
+/// The tokens that would end a second copy of what stands right before it, where that begins with one of `beginnings`.
+fn doubling(history: &[TokenId], beginnings: &[TokenId]) -> impl Iterator<Item = TokenId> {
+    (1..=LONGEST_DOUBLED).filter_map(move |size| {
+        // The first copy is whole, the second lacks its last token.
+        let (before, second) = history.split_at_checked((history.len() + 1).checked_sub(size)?)?;
+        let first = &before[before.len().checked_sub(size)?..];
+        let repeats = first[..size - 1] == *second && beginnings.binary_search(&first[0]).is_ok();
+        repeats.then(|| first[size - 1])
+    })
 }
 
 /// The repetition penalty: on logits in greedy search, on log-probabilities in beam search.
@@ -258,8 +277,27 @@ mod tests {
         let logits = [0.0, 1.0, 2.0, 3.0];
         assert_eq!(tokens(&adjust(&options, &[1, 2, 1], &logits, 4)), [3, 1, 0]);
         assert_eq!(tokens(&adjust(&options, &[1, 2], &logits, 4)), [3, 2, 1, 0]);
-        let unigrams = SearchOptions { no_repeat_ngram_size: 1, ..options };
+        let unigrams = SearchOptions { no_repeat_ngram_size: 1, ..options.clone() };
         assert_eq!(tokens(&adjust(&unigrams, &[1, 2], &logits, 4)), [0]);
+        // Unless it holds what may repeat.
+        let repeatable = SearchOptions { repeatable: vec![2], ..options };
+        assert_eq!(tokens(&adjust(&repeatable, &[1, 2, 1], &logits, 4)), [3, 2, 1, 0]);
+        assert_eq!(tokens(&adjust(&repeatable, &[1, 1, 2, 1], &logits, 4)), [3, 2, 0]);
+    }
+
+    #[test]
+    fn no_word_comes_twice_in_a_row() {
+        let options = SearchOptions { beam_size: 2, undoubled: vec![1, 2], ..SearchOptions::new(9, 0) };
+        let logits = [0.0, 1.0, 2.0, 3.0, 4.0];
+        let allowed = |said: &[TokenId]| tokens(&adjust(&options, said, &logits, 5));
+        assert_eq!(allowed(&[1]), [4, 3, 2, 0]);
+        assert_eq!(allowed(&[1, 3]), [4, 3, 2, 1, 0]);
+        // A word of several tokens, two words, and what does not begin a word.
+        assert_eq!(allowed(&[1, 3, 1]), [4, 2, 0]);
+        assert_eq!(allowed(&[2, 1, 3, 4, 1, 3]), [3, 2, 1, 0]);
+        assert_eq!(allowed(&[1, 2, 1]), [4, 3, 0]);
+        assert_eq!(allowed(&[3, 4, 3]), [4, 3, 2, 1, 0]);
+        assert_eq!(allowed(&[1, 3, 3, 3]), [4, 3, 2, 1, 0]);
     }
 
     #[test]

@@ -46,11 +46,24 @@ pub struct SearchOptions {
     pub renormalize: bool,
     /// No sequence of this many tokens occurs twice; 0 allows all.
     pub no_repeat_ngram_size: usize,
+    /// Tokens, ascending, that a sequence may hold and occur twice nevertheless: the zeros of two large figures are no
+    /// repetition.
+    #[serde(skip)]
+    pub repeatable: Vec<TokenId>,
+    /// Tokens that begin a word, ascending: no sequence of up to four tokens that begins with one of them comes twice in
+    /// a row ("the reserve reserve"). Digits and the insides of words may repeat. None allows all.
+    /// Written out as whether there are any: which ones is the vocabulary's affair.
+    #[serde(rename = "no_doubled_words", serialize_with = "is_any")]
+    pub undoubled: Vec<TokenId>,
     /// Scores of tokens that occurred before are made worse by this factor (better below 1); 1 changes nothing. Works
     /// on logits in greedy search and on log-probabilities in beam search, as in `transformers`.
     pub repetition_penalty: f32,
     /// When to give up on running hypotheses; without effect on greedy search.
     pub early_stopping: EarlyStopping,
+}
+
+fn is_any<S: serde::Serializer>(tokens: &[TokenId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(!tokens.is_empty())
 }
 
 /// As the model's makers decode it: beam size, limits and rules of its `generation_config.json`, one hypothesis.
@@ -69,6 +82,9 @@ impl From<&GenerationConfig> for SearchOptions {
             banned: config.banned.clone(),
             renormalize: config.renormalize,
             no_repeat_ngram_size: config.no_repeat_ngram_size,
+            // Matters of the vocabulary, which the configuration does not know.
+            repeatable: Vec::new(),
+            undoubled: Vec::new(),
             repetition_penalty: config.repetition_penalty,
             early_stopping: config.early_stopping,
         }
@@ -91,6 +107,8 @@ impl SearchOptions {
             banned: Vec::new(),
             renormalize: false,
             no_repeat_ngram_size: 0,
+            repeatable: Vec::new(),
+            undoubled: Vec::new(),
             repetition_penalty: 1.0,
             early_stopping: EarlyStopping::default(),
         }

@@ -50,6 +50,7 @@ pub struct TranslatorBuilder {
     length_penalty: Option<f32>,
     max_length: usize,
     no_repeat_ngram_size: Option<usize>,
+    no_doubled_words: Option<bool>,
     repetition_penalty: Option<f32>,
     batch: BatchOptions,
     normalizer: Normalizer,
@@ -90,6 +91,7 @@ impl Default for TranslatorBuilder {
             length_penalty: None,
             max_length: DEFAULT_MAX_LENGTH,
             no_repeat_ngram_size: None,
+            no_doubled_words: None,
             repetition_penalty: None,
             batch: BatchOptions::default(),
             normalizer: Normalizer::default(),
@@ -204,10 +206,17 @@ impl TranslatorBuilder {
         self
     }
 
-    /// Forbids saying the same `size` pieces twice; 0 allows it.
+    /// Forbids saying the same `size` pieces twice, unless there is a figure among them; 0 allows it.
     #[must_use]
     pub fn no_repeat_ngram_size(mut self, size: usize) -> Self {
         self.no_repeat_ngram_size = Some(size);
+        self
+    }
+
+    /// Whether saying a word twice in a row is forbidden ("the reserve reserve"). Figures are no words here.
+    #[must_use]
+    pub fn no_doubled_words(mut self, forbidden: bool) -> Self {
+        self.no_doubled_words = Some(forbidden);
         self
     }
 
@@ -287,8 +296,8 @@ impl TranslatorBuilder {
         let entry = Registry::builtin().find(files.name());
         let config = files.config()?;
         let generation = files.generation_config()?;
-        let search = self.search_options(&generation, entry)?;
         let vocabulary = vocabulary(&files, &config)?;
+        let search = self.search_options(&generation, entry, &vocabulary)?;
         let calibration = match files.read("confidence.json")? {
             Some(bytes) => Calibration::parse(&bytes).map_err(|error| error.at(files.name()))?,
             None => Calibration::default(),
@@ -384,13 +393,24 @@ impl TranslatorBuilder {
     }
 
     /// The model's own settings, the registry's over them, the caller's over both.
-    fn search_options(&self, generation: &GenerationConfig, entry: Option<&Entry>) -> Result<SearchOptions> {
+    fn search_options(
+        &self,
+        generation: &GenerationConfig,
+        entry: Option<&Entry>,
+        vocabulary: &Vocabulary,
+    ) -> Result<SearchOptions> {
         let known = entry.map(|entry| entry.decoding).unwrap_or_default();
         let mut options = SearchOptions::from(generation);
         let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
         set(&mut options.beam_size, self.beam_size.or(known.beam_size));
         set(&mut options.max_length, known.max_length);
         set(&mut options.no_repeat_ngram_size, self.no_repeat_ngram_size);
+        if options.no_repeat_ngram_size > 0 {
+            options.repeatable = vocabulary.target_figures().collect();
+        }
+        if self.no_doubled_words.unwrap_or(generation.no_doubled_words) {
+            options.undoubled = vocabulary.target_word_beginnings().collect();
+        }
         options.length_penalty = self.length_penalty.or(known.length_penalty).unwrap_or(options.length_penalty);
         options.repetition_penalty = self.repetition_penalty.unwrap_or(options.repetition_penalty);
         options.max_length_factor = Some(MAX_LENGTH_FACTOR);

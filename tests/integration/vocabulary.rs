@@ -48,6 +48,24 @@ fn pieces(model: &SentencePiece, text: &str) -> (Vec<u32>, Vec<String>, Vec<Span
     result
 }
 
+#[test]
+fn pieces_that_begin_words_and_pieces_of_figures() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let vocabulary = Vocabulary::from_bytes(&read("source.spm"), &read("target.spm"), &read("vocab.json")).unwrap();
+    let beginnings: Vec<&str> = vocabulary.target_word_beginnings().map(|id| vocabulary.piece(id).unwrap()).collect();
+    assert!(vocabulary.target_word_beginnings().is_sorted());
+    for (piece, begins) in [("▁the", true), ("▁The", true), ("▁", false), ("▁1", false), ("ing", false), (",", false)]
+    {
+        assert_eq!(beginnings.contains(&piece), begins, "{piece}");
+    }
+    let figures: Vec<&str> = vocabulary.target_figures().map(|id| vocabulary.piece(id).unwrap()).collect();
+    assert!(vocabulary.target_figures().is_sorted());
+    for (piece, is_figure) in [("1", true), ("0", true), ("▁", false), ("▁the", false), (",", false)] {
+        assert_eq!(figures.contains(&piece), is_figure, "{piece}");
+    }
+}
+
 #[derive(Deserialize)]
 struct Case {
     text: String,

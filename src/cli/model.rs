@@ -60,7 +60,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "PIECES")]
     max_length: Option<usize>,
 
-    /// Never say the same N words twice; 0 is off
+    /// Never say the same N pieces twice, figures excepted; 0 is off
     #[arg(long, value_name = "N")]
     no_repeat_ngram_size: Option<usize>,
 

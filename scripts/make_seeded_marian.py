@@ -13,10 +13,14 @@ import json
 import pathlib
 import random
 import shutil
+import sys
 
 import torch
 from safetensors.torch import save_file
 from transformers import MarianConfig, MarianMTModel
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "train"))
+from quantize import quantized as int8_rows
 
 TOKENIZER_FILES = ("source.spm", "target.spm", "vocab.json", "tokenizer_config.json")
 
@@ -28,20 +32,8 @@ def quantized(tensors):
         if tensor.dim() != 2 or tensor.shape[0] == 1 or "embed_positions" in name:
             out[name] = tensor.contiguous()
             continue
-        scale = tensor.abs().amax(dim=1) / 127
-        # Eight weights that meet in a 16-bit sum must stay below 258 on either side of zero, or tarjim makes the row
-        # coarser when it loads it (see src/native/quantize.rs).
-        for _ in range(60):
-            rows = (tensor / scale.clamp(min=1e-20)[:, None]).round()
-            groups = torch.nn.functional.pad(rows, (0, -rows.shape[1] % 16)).reshape(rows.shape[0], -1, 4, 2, 2)
-            above = groups.clamp(min=0).sum(dim=(2, 4)).amax(dim=(1, 2))
-            below = -groups.clamp(max=0).sum(dim=(2, 4)).amin(dim=(1, 2))
-            heaviest = torch.maximum(above, below)
-            if (heaviest <= 258).all():
-                break
-            scale = torch.where(heaviest > 258, scale * (heaviest / 258).clamp(min=1.002), scale)
-        out[name] = rows.to(torch.int8).contiguous()
-        out[name + "_scale"] = scale.contiguous()
+        rows, scale = int8_rows(tensor)
+        out[name], out[name + "_scale"] = rows.contiguous(), scale[:, 0].contiguous()
     return out
 
 

@@ -14,6 +14,7 @@ mod output;
 mod overwrite;
 mod pairs;
 mod progress;
+mod report;
 mod score;
 mod translate;
 mod version;

@@ -231,17 +231,19 @@ impl Vocabulary {
 
     /// The target pieces that begin a word of letters, by ascending id.
     pub fn target_word_beginnings(&self) -> impl Iterator<Item = TokenId> {
-        let begins = |piece: &str| piece.strip_prefix('▁').is_some_and(|word| word.starts_with(char::is_alphabetic));
-        (0..self.len() as TokenId).filter(move |&id| self.piece(id).is_some_and(begins))
+        self.target_pieces(|piece| piece.strip_prefix('▁').is_some_and(|word| word.starts_with(char::is_alphabetic)))
     }
 
     /// The target pieces of digits, by ascending id.
     pub fn target_figures(&self) -> impl Iterator<Item = TokenId> {
-        let is_figure = |piece: &str| {
+        self.target_pieces(|piece| {
             let digits = piece.trim_start_matches('▁');
             !digits.is_empty() && digits.chars().all(char::is_numeric)
-        };
-        (0..self.len() as TokenId).filter(move |&id| self.piece(id).is_some_and(is_figure))
+        })
+    }
+
+    fn target_pieces(&self, wanted: fn(&str) -> bool) -> impl Iterator<Item = TokenId> {
+        (0..self.len() as TokenId).filter(move |&id| self.piece(id).is_some_and(wanted))
     }
 
     /// The codes of the languages the model translates into, such as `>>fra<<`, by id. Empty for a model of one

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use tarjim::alignment::symmetry::{Heuristic, symmetrize};
 use tarjim::alignment::{Link, LinkForm, Matrix, lines, marian, pharaoh};
-use tarjim::format::{self, Format, Offsets, ReadOptions, RecordReader, RecordWriter, WriteOptions};
-use tarjim::report::{ReportOptions, render};
+use tarjim::format::{self, Format, Offsets, ReadOptions, RecordReader, WriteOptions};
 use tarjim::translation::{Document, Sentence};
 use tarjim::translator::AlignerChoice;
 use tarjim::{Error, ErrorKind, Result};
 
 use super::model::{AlignerArgs, ModelArgs};
+use super::output::{self, Records};
 use super::pairs::{Pair, PairArgs, sides};
 use super::progress::{Counts, Progress};
+use super::report::Report;
 use super::translate::Units;
-use super::{Outcome, Talk, logging, output, overwrite};
+use super::{Outcome, Talk, logging, overwrite};
 
 /// What to align, and how to write it.
 #[derive(Debug, clap::Args)]
@@ -121,10 +122,7 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     }
     let mut output = Output::create(args, translator.model().name())?;
     let mut progress = Progress::start(talk, None);
-    let mut report = match &args.report {
-        Some(path) => Some((output::create(path)?, Document::default())),
-        None => None,
-    };
+    let mut report = Report::create(args.report.as_deref())?;
     let mut flagged = 0_usize;
     loop {
         let window = pairs.next_window()?;
@@ -154,8 +152,8 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
                 }
             }
             output.write(pair, &outcome, args.alignment_units, args.alignment)?;
-            if let (Some((_, document)), Ok(sentence)) = (&mut report, outcome) {
-                document.push_line(sentence);
+            if let (Some(report), Ok(sentence)) = (&mut report, outcome) {
+                report.document.push_line(sentence);
             }
         }
         output.flush()?;
@@ -165,9 +163,8 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
         reverse.end()?;
     }
     output.finish()?;
-    if let (Some(path), Some((mut file, document))) = (&args.report, report) {
-        let options = ReportOptions { title: &args.pairs.name(), model: translator.model().name(), failed: 0 };
-        file.write_all(render(&document, &options).as_bytes()).map_err(|error| output::failed(path, error))?;
+    if let Some(report) = report {
+        report.finish(&args.pairs.name(), translator.model().name())?;
     }
     let counts = progress.finish();
     logging::timings(&translator);
@@ -230,21 +227,15 @@ impl Reverse {
 }
 
 /// Where aligned pairs go.
-struct Output {
-    /// Its name in messages.
-    name: String,
-    writer: PairWriter,
-}
-
-enum PairWriter {
-    Lines { form: OutputForm, sink: BufWriter<Box<dyn Write>> },
-    Records(Box<dyn RecordWriter>),
+enum Output {
+    Lines { form: OutputForm, name: String, sink: BufWriter<Box<dyn Write>> },
+    Records(Records),
 }
 
 impl Output {
     fn create(args: &Args, model: &str) -> Result<Self> {
-        let sink = output::sink(args.output.as_deref())?;
-        let writer = match args.output_format {
+        let path = args.output.as_deref();
+        Ok(match args.output_format {
             OutputForm::Jsonl => {
                 let options = WriteOptions {
                     model: model.to_owned(),
@@ -252,44 +243,42 @@ impl Output {
                     text_field: args.pairs.text_field().to_owned(),
                     ..WriteOptions::default()
                 };
-                PairWriter::Records(format::writer(Format::Jsonl, sink, &options)?)
+                Output::Records(Records::create(Format::Jsonl, path, &options)?)
             }
-            form => PairWriter::Lines { form, sink: BufWriter::new(sink) },
-        };
-        Ok(Output { name: output::name(args.output.as_deref()), writer })
+            form => Output::Lines { form, name: output::name(path), sink: BufWriter::new(output::sink(path)?) },
+        })
     }
 
     fn write(&mut self, pair: &Pair, outcome: &Result<Sentence>, units: Units, form: LinkForm) -> Result<()> {
-        match &mut self.writer {
-            PairWriter::Records(writer) => {
+        match self {
+            Output::Records(records) => {
                 let document = outcome
                     .as_ref()
                     .map(|sentence| Document { text: sentence.target.clone(), sentences: vec![sentence.clone()] });
-                let written = writer.write(&pair.record, document.as_ref().map_err(|error| *error));
-                written.map_err(|error| error.at(&self.name))
+                records.write(&pair.record, document.as_ref().map_err(|error| *error))
             }
-            PairWriter::Lines { form: lines, sink } => {
+            Output::Lines { form: lines, name, sink } => {
                 let line = match outcome {
                     Ok(sentence) => line(sentence, *lines, units, form)?,
                     // A pair that failed keeps its line: line n is pair n.
                     Err(_) => String::new(),
                 };
-                writeln!(sink, "{line}").map_err(|error| Error::io(&self.name, error))
+                writeln!(sink, "{line}").map_err(|error| Error::io(name, error))
             }
         }
     }
 
     fn flush(&mut self) -> Result<()> {
-        match &mut self.writer {
-            PairWriter::Records(writer) => writer.flush().map_err(|error| error.at(&self.name)),
-            PairWriter::Lines { sink, .. } => sink.flush().map_err(|error| Error::io(&self.name, error)),
+        match self {
+            Output::Records(records) => records.flush(),
+            Output::Lines { name, sink, .. } => sink.flush().map_err(|error| Error::io(name, error)),
         }
     }
 
     fn finish(&mut self) -> Result<()> {
-        match &mut self.writer {
-            PairWriter::Records(writer) => writer.finish().map_err(|error| error.at(&self.name)),
-            PairWriter::Lines { .. } => self.flush(),
+        match self {
+            Output::Records(records) => records.finish(),
+            Output::Lines { .. } => self.flush(),
         }
     }
 }

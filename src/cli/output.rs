@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use tarjim::format::{self, Format, Record, RecordWriter, WriteOptions};
+use tarjim::translation::Document;
 use tarjim::{Error, ErrorKind, Result};
 
 /// A file that the user named.
@@ -12,6 +14,31 @@ use tarjim::{Error, ErrorKind, Result};
 /// asked for: that is a failure, where `tarjim … | head` is none.
 #[derive(Debug)]
 pub(super) struct OutputFile(File);
+
+/// Records in one of the formats; errors of writing them name the output.
+pub(super) struct Records {
+    name: String,
+    writer: Box<dyn RecordWriter>,
+}
+
+impl Records {
+    /// Opens what `path` names, as [`sink`] does.
+    pub(super) fn create(format: Format, path: Option<&Path>, options: &WriteOptions) -> Result<Self> {
+        Ok(Records { name: name(path), writer: format::writer(format, sink(path)?, options)? })
+    }
+
+    pub(super) fn write(&mut self, record: &Record, outcome: Result<&Document, &Error>) -> Result<()> {
+        self.writer.write(record, outcome).map_err(|error| error.at(&self.name))
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|error| error.at(&self.name))
+    }
+
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.writer.finish().map_err(|error| error.at(&self.name))
+    }
+}
 
 /// Standard output for `-` or no path, else the file.
 pub(super) fn sink(path: Option<&Path>) -> Result<Box<dyn Write>> {

@@ -7,19 +7,18 @@
 mod links;
 mod source;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tarjim::alignment::LinkForm;
-use tarjim::format::{self, Column, Format, Offsets, ReadOptions, Record, RecordReader, RecordWriter, WriteOptions};
-use tarjim::report::{ReportOptions, render};
+use tarjim::format::{self, Column, Format, Offsets, ReadOptions, Record, RecordReader, WriteOptions};
 use tarjim::splitter::{LineBreaks, Splitter};
 use tarjim::translation::Document;
 use tarjim::{Error, ErrorKind, Result, Translator};
 
 use super::model::{AlignerArgs, ModelArgs, SearchArgs};
-use super::output::{self, OutputFile};
+use super::output::Records;
 use super::progress::{Counts, Progress};
+use super::report::Report;
 use super::{Outcome, Talk, logging, overwrite};
 use links::LinkWriter;
 pub(crate) use links::Units;
@@ -145,16 +144,12 @@ pub(crate) fn run(args: &Args, talk: &Talk) -> Result<Outcome> {
     let mut job = Job {
         translator: &translator,
         whole_lines: input == Format::Lines,
-        output: output::name(args.output.as_deref()),
-        writer: format::writer(output, output::sink(args.output.as_deref())?, &write)?,
+        records: Records::create(output, args.output.as_deref(), &write)?,
         links: match &args.alignment.alignment_output {
             Some(path) => Some(LinkWriter::create(path, args.alignment.alignment, args.alignment.alignment_units)?),
             None => None,
         },
-        report: match &args.alignment.report {
-            Some(path) => Some(Report { file: output::create(path)?, document: Document::default(), failed: 0 }),
-            None => None,
-        },
+        report: Report::create(args.alignment.report.as_deref())?,
         carries_errors: output == Format::Jsonl || output == Format::Tsv && args.columns.contains(&Column::Error),
         progress: Progress::start(talk, source::size(&sources)),
         flagged: 0,
@@ -223,21 +218,12 @@ fn check(args: &Args, output: Format, inline: bool, sources: &[Source]) -> Resul
     Ok(())
 }
 
-/// A report in the making: its file, the whole text, and the number of records that have no translation.
-struct Report {
-    file: OutputFile,
-    document: Document,
-    failed: usize,
-}
-
 /// One run of the command over all its inputs.
 struct Job<'a> {
     translator: &'a Translator,
     /// Records are sentences already and must not be split.
     whole_lines: bool,
-    /// The output's name in messages.
-    output: String,
-    writer: Box<dyn RecordWriter + 'a>,
+    records: Records,
     links: Option<LinkWriter>,
     report: Option<Report>,
     /// Whether the output says itself which records are bad.
@@ -295,7 +281,7 @@ impl Job<'_> {
                     done.words +=
                         document.sentences.iter().map(|sentence| sentence.source_words.len() as u64).sum::<u64>();
                     self.flagged += document.sentences.iter().filter(|sentence| !sentence.flags.is_empty()).count();
-                    self.writer.write(record, Ok(&document)).map_err(|error| error.at(&self.output))?;
+                    self.records.write(record, Ok(&document))?;
                     if let Some(links) = &mut self.links {
                         links.write(&document, self.whole_lines)?;
                     }
@@ -308,7 +294,7 @@ impl Job<'_> {
                     if let Some(report) = &mut self.report {
                         report.failed += 1;
                     }
-                    self.writer.write(record, Err(&error)).map_err(|error| error.at(&self.output))?;
+                    self.records.write(record, Err(&error))?;
                     if let Some(links) = &mut self.links {
                         links.write(&Document::default(), self.whole_lines)?;
                     }
@@ -319,7 +305,7 @@ impl Job<'_> {
                 }
             }
         }
-        self.writer.flush().map_err(|error| error.at(&self.output))?;
+        self.records.flush()?;
         if let Some(links) = &mut self.links {
             links.flush()?;
         }
@@ -328,16 +314,13 @@ impl Job<'_> {
     }
 
     fn finish(mut self, args: &Args) -> Result<Outcome> {
-        self.writer.finish().map_err(|error| error.at(&self.output))?;
+        self.records.finish()?;
         if let Some(links) = &mut self.links {
             links.flush()?;
         }
-        if let (Some(path), Some(Report { mut file, document, failed })) = (&args.alignment.report, self.report.take())
-        {
+        if let Some(report) = self.report.take() {
             let title = args.files.first().and_then(|file| file.file_name()).map(|name| name.to_string_lossy());
-            let title = title.as_deref().unwrap_or_default();
-            let page = render(&document, &ReportOptions { title, model: self.translator.model().name(), failed });
-            file.write_all(page.as_bytes()).map_err(|error| output::failed(path, error))?;
+            report.finish(title.as_deref().unwrap_or_default(), self.translator.model().name())?;
         }
         let counts = self.progress.finish();
         logging::timings(self.translator);

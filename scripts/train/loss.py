@@ -9,7 +9,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross entropy of `states @ weight.T + bias`, a few rows at a time: the scores never leave the cache."""
 
     @staticmethod
-    def forward(ctx, states, weight, bias, expected, rows=128):
+    def forward(ctx, states, weight, bias, expected, smoothing=0.0, rows=128):
         to_states, to_weight, to_bias = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
         scores = torch.empty(rows, len(weight))
         total = 0.0
@@ -21,7 +21,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             sums = x.exp_().sum(1, keepdim=True)
             total += (sums.log() - at_label).sum().item()
             x /= sums
-            x.scatter_add_(1, label, torch.full_like(at_label, -1.0))
+            x.scatter_add_(1, label, torch.full_like(at_label, smoothing - 1.0))
+            x -= smoothing / len(weight)
             torch.mm(x, weight, out=to_states[start:start + rows])
             to_weight.addmm_(x.T, part)
             to_bias += x.sum(0)
@@ -32,11 +33,14 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        return *(gradient * x for x in ctx.saved_tensors), None, None
+        return *(gradient * x for x in ctx.saved_tensors), None, None, None
 
 
-def sampled_loss(states, expected, model, known, count, generator):
-    """Cross entropy over the batch's own pieces and a random sample, which stands for all the others."""
+def sampled_loss(states, expected, model, known, count, generator, smoothing=0.0):
+    """Cross entropy over the batch's own pieces and a random sample, which stands for all the others.
+
+    `smoothing` goes into the gradient only: the figure stays comparable.
+    """
     own = torch.zeros(len(model.final_logits_bias), dtype=torch.bool)
     own[expected] = True
     others = known[~own[known]]
@@ -47,7 +51,7 @@ def sampled_loss(states, expected, model, known, count, generator):
     place[pieces] = torch.arange(len(pieces))
     bias = model.final_logits_bias[pieces].clone()
     bias[len(own):] += math.log(max(len(others), 1) / max(len(chosen), 1))
-    return ChunkedCrossEntropy.apply(states, model.shared.weight[pieces], bias, place[expected])
+    return ChunkedCrossEntropy.apply(states, model.shared.weight[pieces], bias, place[expected], smoothing)
 
 
 def alignment_loss(look, shares, head_list):

@@ -22,10 +22,10 @@ tail -n 20 "$corpus/news_politics.tsv" | cut -f 2 > "$work/held.en"
 "$python" "$here/quantize.py" "$work/model" "$work/model-int8"
 "$python" "$here/evaluate.py" "$work/model" "$work/held"
 "$python" "$here/evaluate.py" "$work/model-int8" "$work/held"
-# A second round from the int8 folder, one encoder layer deeper.
+# A second round from the int8 folder, one encoder layer deeper, by two processes.
 "$python" "$here/vary.py" "$work/data" --copies 1
 "$python" "$here/adopt.py" "$work/model-int8" "$work/second" --encoder 2
-"$python" "$here/train.py" "$work/data" "$work/second" 10 steps=10 init=0 again=1 width=64 inner=128 heads=4 encoder=2 \
+"$python" "$here/train.py" "$work/data" "$work/second" 10 steps=10 init=0 again=1 workers=2 meet=3 width=64 inner=128 heads=4 encoder=2 \
     decoder=1 tokens=1000 warm=2 sampled=500 dev="$work/held"
 "$python" "$here/export.py" "$work/data" "$work/second" "$work/model-second"
 echo "finished in $work"

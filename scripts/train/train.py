@@ -16,17 +16,19 @@ import torch
 import torch.nn.functional as F
 
 import batches
+import workers
 from loss import alignment_loss, sampled_loss
 from model import Marian
 from muon import Muon
 
 OPTIONS = dict(
     width=256, inner=768, heads=4, encoder=4, decoder=2,  # shape
-    tokens=2500, forget=0.05, dropout=0.0, sampled=2048,  # batch and loss
+    tokens=2500, forget=0.05, dropout=0.0, smoothing=0.0, sampled=2048,  # batch and loss
     optimiser="muon", rate=2e-3, embedding_rate=1e-3, warm=50, decay=0.4, decay_matrices=0.1, average=0.99,
     align=0.8, align_floor=0.1, align_fade=0.3,  # guided alignment: weight at the start, at the end, share of time to fade
     short=0.15, short_length=14, late=0.6, heavy=2.0,  # short pairs first; pairs lighter than `heavy` fade after `late`
-    init=1, again=0, seed=1, threads=1, steps=0, checkpoint=4.0, evaluate=12.0, dev="",
+    init=1, again=0, seed=1, threads=1, workers=1, meet=10,  # workers: processes that average their weights every `meet` steps
+    steps=0, checkpoint=4.0, evaluate=12.0, dev="",
 )
 
 
@@ -72,6 +74,11 @@ def main():
     data, run, minutes = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3])
     o = read_options(sys.argv[4:])
     run.mkdir(parents=True, exist_ok=True)
+    workers.start(o["workers"], train, data, run, minutes, o)
+
+
+def train(rank, data, run, minutes, o):
+    """The training of one process; that of rank 0 speaks, saves and evaluates for all."""
     torch.set_num_threads(o["threads"])
     torch.set_flush_denormal(True)
     torch.manual_seed(o["seed"])
@@ -111,11 +118,15 @@ def main():
     log = (run / "log.txt").open("a")
 
     def say(text):
+        if rank:
+            return
         print(text, flush=True)
         log.write(text + "\n")
         log.flush()
 
     def save(name, **more):
+        if rank:
+            return
         torch.save(dict(options=o, pieces=size, step=step, visits=visits, **more), run / "partial")
         os.replace(run / "partial", run / name)
 
@@ -124,6 +135,8 @@ def main():
         save("final.pt", model=average)
 
     def evaluate():
+        if rank:
+            return
         other = Marian(size + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"])
         other.load_state_dict(average)
         for item in filter(None, o["dev"].split(",")):
@@ -145,13 +158,16 @@ def main():
     parameters = sum(p.numel() for p in model.parameters())
     (run / "options.json").write_text(json.dumps(o, indent=1))
     say(f"{parameters / 1e6:.1f} M parameters, {len(pairs.weights)} pairs, {size} pieces, {len(known)} of them English; step {step}")
-    generator = np.random.default_rng(o["seed"] + step)
+    seed = o["seed"] + step + 1_000_003 * rank
+    generator = np.random.default_rng(seed)
     mark = saved = evaluated = time.time()
     sums, seen, shown = np.zeros(2), 0, 0
     model.train()
-    for source, given, expected, shares, count in batches.stream(pairs, plan, o["tokens"], size, o["forget"], o["seed"] + step):
-        now = progress()
-        if now >= 1:
+    for source, given, expected, shares, count in batches.stream(pairs, plan, o["tokens"], size, o["forget"], seed):
+        now, meeting = progress(), step % o["meet"] == 0
+        if meeting and o["workers"] > 1:
+            now = workers.meet(model, optimisers, now)
+        if now >= 1 and (meeting or o["workers"] == 1):  # all the processes stop at one step
             break
         scale = min(1, (step + 1) / o["warm"], max(0.01, (1 - now) / o["decay"]))
         for optimiser in optimisers:
@@ -161,7 +177,7 @@ def main():
         memory = model.encode(source)
         states, looks = model.decode(given, memory)
         real = expected >= 0
-        loss = piece_loss = sampled_loss(states[real], expected[real], model, known, o["sampled"], generator)
+        loss = piece_loss = sampled_loss(states[real], expected[real], model, known, o["sampled"], generator, o["smoothing"])
         fade = max(0.0, 1 - now / o["align_fade"])
         look = alignment_loss(looks[-1], shares, [0])
         loss = loss + (o["align_floor"] + (o["align"] - o["align_floor"]) * fade) * look
@@ -173,7 +189,7 @@ def main():
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        step, visits, seen, shown = step + 1, visits + count, seen + count, shown + 1
+        step, visits, seen, shown = step + 1, visits + count * o["workers"], seen + count * o["workers"], shown + 1
         sums += [piece_loss.item(), look.item()]
         with torch.no_grad():
             keep = min(o["average"], (1 + step) / (10 + step))

@@ -164,11 +164,11 @@ def train(rank, data, run, minutes, o):
     sums, seen, shown = np.zeros(2), 0, 0
     model.train()
     for source, given, expected, shares, count in batches.stream(pairs, plan, o["tokens"], size, o["forget"], seed):
-        now, meeting = progress(), step % o["meet"] == 0
-        if meeting and o["workers"] > 1:
+        now = progress()
+        if step % o["meet"] == 0:  # where all the processes stop, or none
             now = workers.meet(model, optimisers, now)
-        if now >= 1 and (meeting or o["workers"] == 1):  # all the processes stop at one step
-            break
+            if now >= 1:
+                break
         scale = min(1, (step + 1) / o["warm"], max(0.01, (1 - now) / o["decay"]))
         for optimiser in optimisers:
             for group in optimiser.param_groups:

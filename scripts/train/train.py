@@ -74,6 +74,7 @@ def main():
     data, run, minutes = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3])
     o = read_options(sys.argv[4:])
     run.mkdir(parents=True, exist_ok=True)
+    (run / "options.json").write_text(json.dumps(o, indent=1))
     workers.start(o["workers"], train, data, run, minutes, o)
 
 
@@ -156,7 +157,6 @@ def train(rank, data, run, minutes, o):
         return weights, longest, 24000 if now < o["late"] + 0.1 else 12000
 
     parameters = sum(p.numel() for p in model.parameters())
-    (run / "options.json").write_text(json.dumps(o, indent=1))
     say(f"{parameters / 1e6:.1f} M parameters, {len(pairs.weights)} pairs, {size} pieces, {len(known)} of them English; step {step}")
     seed = o["seed"] + step + 1_000_003 * rank
     generator = np.random.default_rng(seed)
@@ -191,9 +191,10 @@ def train(rank, data, run, minutes, o):
             optimiser.zero_grad(set_to_none=True)
         step, visits, seen, shown = step + 1, visits + count * o["workers"], seen + count * o["workers"], shown + 1
         sums += [piece_loss.item(), look.item()]
-        with torch.no_grad():
-            keep = min(o["average"], (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(average.values()), list(model.state_dict().values()), 1 - keep)
+        if rank == 0:  # the others' average would go nowhere
+            with torch.no_grad():
+                keep = min(o["average"], (1 + step) / (10 + step))
+                torch._foreach_lerp_(list(average.values()), list(model.state_dict().values()), 1 - keep)
         spent = time.time() - begun
         if shown == 50 or step == 3:
             say(f"step {step} {spent / 60:.1f} min, piece {sums[0] / shown:.3f}, attention {sums[1] / shown:.3f}, "

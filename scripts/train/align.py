@@ -1,16 +1,20 @@
 """Word links for guided alignment: eflomal in both directions on DATA/units.*, symmetrised, to DATA/links.txt.
 
-align.py DATA
+align.py DATA [--known OLD]
 
 On little data the aligner counts better over crude stems than over inflected words. A line of links.txt holds
 `arabic-english` unit pairs of one sentence pair.
+
+Pairs of a data folder that is aligned already keep their links. Only the others are aligned, and the aligner begins
+with what those links count.
 """
+import argparse
+import io
 import pathlib
 import re
-import sys
 import tempfile
 
-from eflomal import Aligner
+from eflomal import Aligner, calculate_priors, write_priors
 
 STEM = 5
 NEIGHBOURS = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
@@ -49,24 +53,41 @@ def read_links(path):
         yield {tuple(map(int, link.split("-"))) for link in line.split()}
 
 
-def symmetrised(sources, targets):
+def symmetrised(sources, targets, priors=None):
     """The links of each pair of stemmed sentences."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "source").write_text("\n".join(sources) + "\n", encoding="utf-8")
         (folder / "target").write_text("\n".join(targets) + "\n", encoding="utf-8")
         with (folder / "source").open() as source, (folder / "target").open() as target:
-            Aligner().align(source, target, links_filename_fwd=str(folder / "forward"), links_filename_rev=str(folder / "backward"))
+            Aligner().align(source, target, links_filename_fwd=str(folder / "forward"),
+                            links_filename_rev=str(folder / "backward"), priors_input=priors)
         yield from map(grow_diag, read_links(folder / "forward"), read_links(folder / "backward"))
 
 
-def main():
-    data = pathlib.Path(sys.argv[1])
+def read_stems(data):
+    """The stemmed sentences of both sides, pair by pair."""
     stems = lambda path, stem: [" ".join(map(stem, line.split())) for line in path.open(encoding="utf-8")]
-    sources, targets = stems(data / "units.ar", stem_arabic), stems(data / "units.en", stem_english)
-    with (data / "links.txt").open("w") as out:
-        for links in symmetrised(sources, targets):
-            out.write(" ".join(f"{i}-{j}" for i, j in sorted(links)) + "\n")
+    return list(zip(stems(data / "units.ar", stem_arabic), stems(data / "units.en", stem_english)))
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("data", type=pathlib.Path)
+    arguments.add_argument("--known", type=pathlib.Path, metavar="OLD")
+    a = arguments.parse_args()
+    pairs, links, priors = read_stems(a.data), {}, None
+    if a.known:
+        old = read_stems(a.known)
+        links = dict(zip(old, (a.known / "links.txt").read_text().splitlines()))  # those of vary.py's copies come after them
+        counts = io.StringIO()
+        write_priors(counts, *calculate_priors(*zip(*old), *2 * [[links[pair] for pair in old]]))
+        priors = counts.getvalue().splitlines()
+    new = list(dict.fromkeys(pair for pair in pairs if pair not in links))
+    if new:
+        for pair, found in zip(new, symmetrised(*zip(*new), priors), strict=True):
+            links[pair] = " ".join(f"{i}-{j}" for i, j in sorted(found))
+    (a.data / "links.txt").write_text("".join(links[pair] + "\n" for pair in pairs))
 
 
 if __name__ == "__main__":

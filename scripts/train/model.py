@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+HIDDEN = -1e4  # the score of a position that must not be looked at; small enough for bf16, too
+
 
 def sinusoids(count, width):
     """Position vectors, sines in the first half and cosines in the second."""
@@ -25,10 +27,14 @@ class Attention(nn.Module):
     def split(self, x):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
-    def forward(self, x, memory, causal=False, mask=None):
+    def forward(self, x, memory, causal=False):
         """The output, with queries and keys for whoever wants to see where it looked."""
         q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(memory)), self.split(self.v_proj(memory))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        # Written out: on a CPU the backward pass of torch's own attention takes longer than all of this.
+        scores = q @ (k.transpose(2, 3) / math.sqrt(q.shape[-1]))
+        if causal:
+            scores = scores + torch.full(scores.shape[2:], HIDDEN, dtype=scores.dtype, device=x.device).triu(1)
+        y = scores.softmax(-1, dtype=scores.dtype) @ v
         return self.out_proj(y.transpose(1, 2).reshape(x.shape)), q, k
 
 
@@ -44,26 +50,26 @@ class Layer(nn.Module):
     def drop(self, x):
         return F.dropout(x, self.dropout, True) if self.training and self.dropout else x
 
-    def forward(self, x, memory=None, mask=None):
+    def forward(self, x, memory=None):
         looks = None
-        x = self.self_attn_layer_norm(x + self.drop(self.self_attn(x, x, self.decoder, None if self.decoder else mask)[0]))
+        x = self.self_attn_layer_norm(x + self.drop(self.self_attn(x, x, self.decoder)[0]))
         if self.decoder:
-            y, *looks = self.encoder_attn(x, memory, False, mask)
+            y, *looks = self.encoder_attn(x, memory)
             x = self.encoder_attn_layer_norm(x + self.drop(y))
         return self.final_layer_norm(x + self.drop(self.fc2(F.relu(self.fc1(x))))), looks
 
 
 class Marian(nn.Module):
-    """`vocabulary` counts the padding piece, which comes last."""
+    """`vocabulary` counts the padding piece, which comes last; `inner` is the encoder's, `decoder_inner` 0 the same."""
 
-    def __init__(self, vocabulary, width, inner, heads, encoder, decoder, dropout=0.0):
+    def __init__(self, vocabulary, width, inner, heads, encoder, decoder, dropout=0.0, decoder_inner=0):
         super().__init__()
         self.width, self.pad = width, vocabulary - 1
         self.shared = nn.Embedding(vocabulary, width)
         nn.init.normal_(self.shared.weight, std=width**-0.5)
         self.shared.weight.data[self.pad] = 0
         self.encoder = nn.ModuleList(Layer(width, inner, heads, False, dropout) for _ in range(encoder))
-        self.decoder = nn.ModuleList(Layer(width, inner, heads, True, dropout) for _ in range(decoder))
+        self.decoder = nn.ModuleList(Layer(width, decoder_inner or inner, heads, True, dropout) for _ in range(decoder))
         self.final_logits_bias = nn.Parameter(torch.zeros(vocabulary))
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         for module in self.modules():
@@ -71,19 +77,28 @@ class Marian(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def embed(self, ids):
-        return self.shared(ids) * math.sqrt(self.width) + self.positions[: ids.shape[1]]
+    @classmethod
+    def of(cls, options, pieces, dropout=0.0):
+        """The model that options of a run describe, for `pieces` pieces and the padding."""
+        shape = (options[name] for name in ("width", "inner", "heads", "encoder", "decoder"))
+        return cls(pieces + 1, *shape, dropout, options.get("decoder_inner", 0))
 
-    def encode(self, ids, mask=None):
+    def embed(self, ids):
+        kind = ids.device.type
+        x = self.shared(ids) * math.sqrt(self.width) + self.positions[: ids.shape[1]]
+        # So that the sums around the layers are in bf16 too, where the products are.
+        return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+    def encode(self, ids):
         x = self.embed(ids)
         for layer in self.encoder:
-            x, _ = layer(x, None, mask)
+            x, _ = layer(x)
         return x
 
-    def decode(self, ids, memory, mask=None):
+    def decode(self, ids, memory):
         """States of all target positions, and the (queries, keys) of each layer's look at the source."""
         y, looks = self.embed(ids), []
         for layer in self.decoder:
-            y, look = layer(y, memory, mask)
+            y, look = layer(y, memory)
             looks.append(look)
         return y, looks

@@ -33,9 +33,9 @@ def split(name, matrix, heads):
 class Muon(torch.optim.Optimizer):
     """`named` gives (name, parameter); attention matrices are made orthogonal head by head, which costs a fifth."""
 
-    def __init__(self, named, heads, rate, lr=0.0, momentum=0.95, weight_decay=0.0):
+    def __init__(self, named, heads, rate, lr=0.0, momentum=0.95, weight_decay=0.0, precision=torch.float32):
         named = list(named)
-        self.names, self.heads = {p: name for name, p in named}, heads
+        self.names, self.heads, self.precision = {p: name for name, p in named}, heads, precision
         super().__init__([dict(params=[p for _, p in named], rate=rate)], dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
 
     @torch.no_grad()
@@ -52,7 +52,8 @@ class Muon(torch.optim.Optimizer):
                 parts = split(self.names[p], p.grad.lerp(momentum, group["momentum"]), self.heads)
                 stacks.setdefault(parts.shape[1:], []).append((p, parts))
             for shape, members in stacks.items():
-                updates = orthogonal(torch.cat([parts for _, parts in members])).split([len(parts) for _, parts in members])
+                stack = torch.cat([parts for _, parts in members]).to(self.precision)
+                updates = orthogonal(stack).float().split([len(parts) for _, parts in members])
                 # An update of Adam has entries near one; this gives Muon's the same size at a fifth of the rate.
                 size = group["lr"] * 0.2 * max(shape) ** 0.5
                 for (p, _), update in zip(members, updates):

@@ -32,19 +32,25 @@ def lines(path):
 
 
 def read_names(paths):
-    """Pairs of one word each, and for each Arabic spelling the English ones it may have."""
+    """For each file its pairs of one word each, and for each Arabic spelling the English ones it may have."""
     names, spellings = [], {}
     for path in paths:
+        names.append([])
         for source, target in lines(path):
             if AR_WORD.fullmatch(source) and EN_WORD.fullmatch(target) and len(source) > 2 and not source.startswith("ال"):
-                names.append((source, target))
+                names[-1].append((source, target))
                 spellings.setdefault(source, set()).add(target)
     return names, spellings
 
 
+def any_name(names, rng):
+    """A name of any of the lists: a short list of known names counts as much as a long one of all kinds."""
+    return rng.choice(rng.choice(names))
+
+
 def latin(names, rng):
     """A word as it stands in Latin letters in an Arabic text: a name, a product with its number, an abbreviation."""
-    word = rng.choice(names)[1]
+    word = any_name(names, rng)[1]
     kind = rng.random()
     if kind < 0.3:
         return "".join(rng.choice("ABCDEFGHIKLMNOPRSTUVWXZ") for _ in range(rng.randint(2, 5)))
@@ -85,7 +91,7 @@ def renamed(source, target, names, spellings, share, latin_share, rng):
             known = spellings.get(stem, ())
             found = [e for e in set(english) - CALENDAR if e in known or bare(e) in known]
             if len(found) == 1 and words.count(word) == 1 and english.count(found[0]) == 1 and rng.random() < share:
-                new_source, new_target = rng.choice(names)
+                new_source, new_target = any_name(names, rng)
                 if not cut and rng.random() < latin_share:
                     new_source = new_target = latin(names, rng)
                 tail = found[0][len(bare(found[0])):]
@@ -124,7 +130,7 @@ def main():
                 if pair := renamed(source, target, names, spellings, a.share, a.latin, rng):
                     file.write("\t".join(pair) + "\n")
                     made += 1
-    print(f"{made} pairs with other names or figures, from {len(names)} names")
+    print(f"{made} pairs with other names or figures, from {sum(map(len, names))} names")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def model_links(data, run, gold):
     processor = spm.SentencePieceProcessor(model_file=str(data / "spm.model"))
     kept = torch.load(run / "final.pt", map_location="cpu", weights_only=False)
     o, pad = kept["options"], kept["pieces"]
-    model = Marian(pad + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"])
+    model = Marian.of(o, pad)
     model.load_state_dict(kept["model"])
     for arabic, english, *_ in gold:
         x, y = [processor.encode(w) or [1] for w in arabic], [processor.encode(w) or [1] for w in english]

@@ -22,10 +22,16 @@ tail -n 20 "$corpus/news_politics.tsv" | cut -f 2 > "$work/held.en"
 "$python" "$here/quantize.py" "$work/model" "$work/model-int8"
 "$python" "$here/evaluate.py" "$work/model" "$work/held"
 "$python" "$here/evaluate.py" "$work/model-int8" "$work/held"
-# A second round from the int8 folder, one encoder layer deeper, by two processes.
-"$python" "$here/vary.py" "$work/data" --copies 1
-"$python" "$here/adopt.py" "$work/model-int8" "$work/second" --encoder 2
-"$python" "$here/train.py" "$work/data" "$work/second" 10 steps=10 init=0 again=1 workers=2 meet=3 width=64 inner=128 heads=4 encoder=2 \
-    decoder=1 tokens=1000 warm=2 sampled=500 dev="$work/held"
-"$python" "$here/export.py" "$work/data" "$work/second" "$work/model-second"
+# A second round on more pairs from the int8 folder, one encoder layer deeper and wider, by two processes, in bf16.
+head -n 200 "$corpus/tatoeba_extra.tsv" > "$work/corpus/tatoeba_extra.tsv"
+mkdir -p "$work/more"
+cp "$work/model-int8/source.spm" "$work/more/spm.model"
+"$python" "$here/prepare.py" "$work/corpus" "$work/more"
+"$python" "$here/align.py" "$work/more" --known "$work/data"
+cp "$work/data/prior.npy" "$work/more/"
+"$python" "$here/vary.py" "$work/more" --copies 1
+"$python" "$here/adopt.py" "$work/model-int8" "$work/second" --encoder 2 --inner 192
+"$python" "$here/train.py" "$work/more" "$work/second" 10 steps=10 init=0 again=1 workers=2 meet=3 bf16=1 width=64 inner=192 \
+    decoder_inner=128 heads=4 encoder=2 decoder=1 tokens=1000 warm=2 sampled=500 dev="$work/held"
+"$python" "$here/export.py" "$work/more" "$work/second" "$work/model-second"
 echo "finished in $work"

@@ -22,14 +22,17 @@ from model import Marian
 from muon import Muon
 
 OPTIONS = dict(
-    width=256, inner=768, heads=4, encoder=4, decoder=2,  # shape
+    width=256, inner=768, decoder_inner=0, heads=4, encoder=4, decoder=2,  # shape; decoder_inner 0: as inner
     tokens=2500, forget=0.05, dropout=0.0, smoothing=0.0, sampled=2048,  # batch and loss
     optimiser="muon", rate=2e-3, embedding_rate=1e-3, warm=50, decay=0.4, decay_matrices=0.1, average=0.99,
     align=0.8, align_floor=0.1, align_fade=0.3,  # guided alignment: weight at the start, at the end, share of time to fade
     short=0.15, short_length=14, late=0.6, heavy=2.0,  # short pairs first; pairs lighter than `heavy` fade after `late`
+    device="cpu", bf16=0,  # products in bf16: for GPUs, and for processors with AMX
     init=1, again=0, seed=1, threads=1, workers=1, meet=10,  # workers: processes that average their weights every `meet` steps
     steps=0, checkpoint=4.0, evaluate=12.0, dev="",
 )
+
+AVERAGE_EVERY = 5  # steps: reading and writing all weights takes its time
 
 
 def read_options(arguments):
@@ -59,13 +62,14 @@ def start_from_statistics(model, data):
 @torch.no_grad()
 def development_loss(model, files, processor, lines=160):
     """Nats a piece on the first lines of a development set, teacher forced, over the whole vocabulary."""
+    device = model.positions.device
     source, target = (pathlib.Path(f).read_text(encoding="utf-8").split("\n")[:lines] for f in files)
     total = count = 0
     for x, y in zip(processor.encode(source), processor.encode(target)):
-        memory = model.encode(torch.tensor([x + [batches.EOS]]))
-        states, _ = model.decode(torch.tensor([[model.pad] + y]), memory)
+        memory = model.encode(torch.tensor([x + [batches.EOS]], device=device))
+        states, _ = model.decode(torch.tensor([[model.pad] + y], device=device), memory)
         logits = F.linear(states[0], model.shared.weight, model.final_logits_bias)[:, : model.pad]
-        total += F.cross_entropy(logits, torch.tensor(y + [batches.EOS]), reduction="sum").item()
+        total += F.cross_entropy(logits, torch.tensor(y + [batches.EOS], device=device), reduction="sum").item()
         count += len(y) + 1
     return total / count
 
@@ -88,17 +92,20 @@ def train(rank, data, run, minutes, o):
     processor = spm.SentencePieceProcessor(model_file=str(data / "spm.model"))
     pairs = batches.Pairs(data)
     size = processor.get_piece_size()
-    model = Marian(size + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"], o["dropout"])
+    model = Marian.of(o, size, o["dropout"])
+    device = torch.device(o["device"])
+    precision = torch.bfloat16 if o["bf16"] else torch.float32
     if o["init"]:
         start_from_statistics(model, data)
-    known = torch.from_numpy(np.flatnonzero(np.isfinite(np.load(data / "prior.npy"))))
+    model.to(device)
+    known = torch.from_numpy(np.flatnonzero(np.isfinite(np.load(data / "prior.npy")))).to(device)
 
     inside = [(n, p) for n, p in model.named_parameters() if p.ndim == 2 and n != "shared.weight"]
     small = [p for p in model.parameters() if p.ndim == 1]
     adam = [dict(params=[model.shared.weight], rate=o["embedding_rate"]), dict(params=small, rate=1e-3)]
     optimisers = []
     if o["optimiser"] == "muon":
-        optimisers.append(Muon(inside, o["heads"], o["rate"], weight_decay=o["decay_matrices"]))
+        optimisers.append(Muon(inside, o["heads"], o["rate"], weight_decay=o["decay_matrices"], precision=precision))
     else:
         adam.append(dict(params=[p for _, p in inside], rate=o["rate"]))
     optimisers.append(torch.optim.AdamW(adam, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True))
@@ -106,7 +113,7 @@ def train(rank, data, run, minutes, o):
     step, visits, spent = 0, 0, 0.0
     average = {n: v.detach().clone() for n, v in model.state_dict().items()}
     if (run / "last.pt").exists():
-        kept = torch.load(run / "last.pt", map_location="cpu", weights_only=False)
+        kept = torch.load(run / "last.pt", map_location=device, weights_only=False)
         model.load_state_dict(kept["model"])
         average = {n: kept["average"][n] for n in average}
         for optimiser, state in zip(optimisers, kept["optimisers"]):
@@ -138,7 +145,7 @@ def train(rank, data, run, minutes, o):
     def evaluate():
         if rank:
             return
-        other = Marian(size + 1, o["width"], o["inner"], o["heads"], o["encoder"], o["decoder"])
+        other = Marian.of(o, size).to(device)
         other.load_state_dict(average)
         for item in filter(None, o["dev"].split(",")):
             say(f"step {step} {item}: {development_loss(other, (item + '.ar', item + '.en'), processor):.3f} nats a piece")
@@ -173,11 +180,12 @@ def train(rank, data, run, minutes, o):
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["rate"] * scale
-        source, given, expected, shares = map(torch.from_numpy, (source, given, expected, shares))
-        memory = model.encode(source)
-        states, looks = model.decode(given, memory)
+        source, given, expected, shares = (torch.from_numpy(x).to(device) for x in (source, given, expected, shares))
+        with torch.autocast(device.type, precision, enabled=bool(o["bf16"])):
+            states, looks = model.decode(given, model.encode(source))
         real = expected >= 0
-        loss = piece_loss = sampled_loss(states[real], expected[real], model, known, o["sampled"], generator, o["smoothing"])
+        loss = piece_loss = sampled_loss(
+            states[real], expected[real], model, known, o["sampled"], generator, o["smoothing"], precision)
         fade = max(0.0, 1 - now / o["align_fade"])
         look = alignment_loss(looks[-1], shares, [0])
         loss = loss + (o["align_floor"] + (o["align"] - o["align_floor"]) * fade) * look
@@ -191,9 +199,9 @@ def train(rank, data, run, minutes, o):
             optimiser.zero_grad(set_to_none=True)
         step, visits, seen, shown = step + 1, visits + count * o["workers"], seen + count * o["workers"], shown + 1
         sums += [piece_loss.item(), look.item()]
-        if rank == 0:  # the others' average would go nowhere
+        if rank == 0 and step % AVERAGE_EVERY == 0:  # the others' average would go nowhere
             with torch.no_grad():
-                keep = min(o["average"], (1 + step) / (10 + step))
+                keep = min(o["average"], (1 + step) / (10 + step)) ** AVERAGE_EVERY
                 torch._foreach_lerp_(list(average.values()), list(model.state_dict().values()), 1 - keep)
         spent = time.time() - begun
         if shown == 50 or step == 3:

@@ -81,7 +81,8 @@ def main():
         old = read_stems(a.known)
         links = dict(zip(old, (a.known / "links.txt").read_text().splitlines()))  # those of vary.py's copies come after them
         counts = io.StringIO()
-        write_priors(counts, *calculate_priors(*zip(*old), *2 * [[links[pair] for pair in old]]))
+        joined = [links[pair] for pair in old]  # the links of both directions
+        write_priors(counts, *calculate_priors(*zip(*old), joined, joined))
         priors = counts.getvalue().splitlines()
     new = list(dict.fromkeys(pair for pair in pairs if pair not in links))
     if new:

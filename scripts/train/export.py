@@ -47,9 +47,11 @@ def main():
         eos_token="</s>", unk_token="<unk>", pad_token="<pad>"))
 
     special = dict(pad_token_id=pad, eos_token_id=0, bos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0)
+    ours = Marian.of(o, pad)
+    ours.load_state_dict(kept["model"])
     config = MarianConfig(
         vocab_size=pad + 1, d_model=o["width"], encoder_layers=o["encoder"], decoder_layers=o["decoder"],
-        encoder_ffn_dim=o["inner"], decoder_ffn_dim=o.get("decoder_inner") or o["inner"], encoder_attention_heads=o["heads"],
+        encoder_ffn_dim=o["inner"], decoder_ffn_dim=ours.decoder[0].fc1.out_features, encoder_attention_heads=o["heads"],
         decoder_attention_heads=o["heads"], activation_function="relu", scale_embedding=True,
         static_position_embeddings=True, max_position_embeddings=512, dropout=0.1,
         alignment_heads=[[o["decoder"] - 1, 0]], **special)
@@ -70,8 +72,6 @@ def main():
     assert not unexpected and all(any(t in name for t in tied) for name in missing), (missing, unexpected)
     theirs.tie_weights()
 
-    ours = Marian.of(o, pad)
-    ours.load_state_dict(kept["model"])
     source = torch.tensor([processor.encode("قال الوزير إن المحادثات ستستمر يوم الأحد.") + [0]])
     given = torch.tensor([[pad] + processor.encode("The minister said the talks would continue.")])
     with torch.no_grad():

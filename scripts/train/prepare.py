@@ -11,6 +11,7 @@ a file out, and a file without a weight counts once. Writes to DATA:
 import argparse
 import json
 import pathlib
+import unicodedata
 
 import numpy as np
 import sentencepiece as spm
@@ -18,6 +19,7 @@ import sentencepiece as spm
 import normal
 
 EOS, UNK = 0, 1
+UNMARKED = str.maketrans(dict(zip("ıøØłŁđĐðÐ", "ioOlLdDdD")) | {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th"})
 
 
 def read(corpus, weights):
@@ -71,6 +73,13 @@ class Units:
         return np.cumsum(begins) - 1
 
 
+def spelt(text, processor):
+    """A target with the letters that the vocabulary has: what is not in it can never be produced."""
+    known = lambda letter: processor.unk_id() not in processor.encode(letter)
+    plain = lambda letter: "".join(x for x in unicodedata.normalize("NFD", letter.translate(UNMARKED)) if not unicodedata.combining(x))
+    return "".join(x if x.isascii() or known(x) else plain(x) for x in text)
+
+
 def pack(rows, dtype):
     """Flat array and offsets of a list of rows."""
     offsets = np.zeros(len(rows) + 1, np.int64)
@@ -93,7 +102,7 @@ def main():
     if not (a.data / "spm.model").exists():
         learn_vocabulary(a.data, pairs, weights, a.vocab, a.spell)
     processor = spm.SentencePieceProcessor(model_file=str(a.data / "spm.model"))
-    sides = [processor.encode([pair[side] for pair in pairs]) for side in (0, 1)]
+    sides = [processor.encode([source for source, _ in pairs]), processor.encode([spelt(target, processor) for _, target in pairs])]
     fits = lambda x, y: 0 < len(x) < a.longest and len(x) <= 3 * len(y) + 6
     keep = [i for i, (x, y) in enumerate(zip(*sides)) if fits(x, y) and fits(y, x)]
 

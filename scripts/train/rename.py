@@ -115,7 +115,8 @@ def main():
     arguments.add_argument("--share", type=float, default=0.8, help="of the names and figures found")
     arguments.add_argument("--latin", type=float, default=0.15, help="of the new names: in Latin letters on both sides")
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--names", nargs="+", default=["names_google_ar2en", "names_wikidata_coling18", "news_gazetteer"])
+    arguments.add_argument("--names", nargs="+",
+                           default=["names_google_ar2en", "names_wikidata_coling18", "news_gazetteer", "places_known", "places_other"])
     arguments.add_argument("--in", dest="sentences", nargs="+", metavar="PATTERN",
                            default=["news_*", "written_*", "tatoeba_extra", "xquad", "mlqa_context_sents"])
     a = arguments.parse_args()

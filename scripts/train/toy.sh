@@ -12,7 +12,12 @@ done
 # Lines held out of the toy corpus, to score.
 tail -n 20 "$corpus/news_politics.tsv" | cut -f 1 > "$work/held.ar"
 tail -n 20 "$corpus/news_politics.tsv" | cut -f 2 > "$work/held.en"
-"$python" "$here/rename.py" "$work/corpus" --names news_gazetteer --in news_politics
+mkdir -p "$work/names"
+"$python" "$here/names.py" "$work/names"
+for file in places_known places_other terms_cldr; do
+    head -n 100 "$work/names/$file.tsv" > "$work/corpus/$file.tsv"
+done
+"$python" "$here/rename.py" "$work/corpus" --names news_gazetteer places_known --in news_politics
 "$python" "$here/prepare.py" "$work/corpus" "$work/data" --vocab 1500
 "$python" "$here/align.py" "$work/data"
 "$python" "$here/embed.py" "$work/data" 64

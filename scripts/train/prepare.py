@@ -102,7 +102,8 @@ def main():
     if not (a.data / "spm.model").exists():
         learn_vocabulary(a.data, pairs, weights, a.vocab, a.spell)
     processor = spm.SentencePieceProcessor(model_file=str(a.data / "spm.model"))
-    sides = [processor.encode([source for source, _ in pairs]), processor.encode([spelt(target, processor) for _, target in pairs])]
+    sides = [processor.encode([source for source, _ in pairs]),
+             processor.encode([spelt(target, processor) for _, target in pairs])]
     fits = lambda x, y: 0 < len(x) < a.longest and len(x) <= 3 * len(y) + 6
     keep = [i for i, (x, y) in enumerate(zip(*sides)) if fits(x, y) and fits(y, x)]
 

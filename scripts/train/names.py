@@ -43,10 +43,11 @@ def places():
         known = place["countrycode"] in ARAB or place["population"] >= KNOWN
         if not re.fullmatch(r"[^\W\d_]['\w .-]{2,30}", target) or (not known and place["population"] < 15_000):
             continue
+        consonants = skeleton(target)
         for source in place["alternatenames"]:
             source = source.replace("\u200c", " ")
             if ARABIC.fullmatch(source) and len(source) > 2 and not source.startswith(("مدينة ", "ولاية ", "محافظة ")):
-                if difflib.SequenceMatcher(None, skeleton(source), skeleton(target)).ratio() > 0.75:
+                if difflib.SequenceMatcher(None, skeleton(source), consonants).ratio() > 0.75:
                     yield known, source, target
 
 

@@ -1,10 +1,11 @@
-"""A trained run as a model folder in the Helsinki-NLP layout, checked against transformers.
+"""A trained run as a model folder in the Helsinki-NLP layout, checked against transformers; with DATA/lexical.zst if it is there.
 
 export.py DATA RUN MODEL
 """
 import json
 import pathlib
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -18,6 +19,7 @@ from model import Marian
 
 GENERATION = dict(num_beams=4, max_length=256, length_penalty=1.0, no_repeat_ngram_size=3, no_doubled_words=True,
                   renormalize_logits=True)
+LEXICAL_WEIGHT = 0.2  # of the lexical table in the search
 
 
 def slim_vocabulary(source, target):
@@ -84,8 +86,12 @@ def main():
     # Pieces that no English sentence of the data holds: half the vocabulary, of which no logit need be computed.
     prior = np.load(data / "prior.npy")
     silent = [int(i) for i in np.flatnonzero(np.isinf(prior)) if i != EOS] + [UNK]
+    more = {}
+    if (data / "lexical.zst").exists():
+        shutil.copy(data / "lexical.zst", out / "lexical.zst")
+        more = dict(lexical_weight=LEXICAL_WEIGHT)
     theirs.generation_config = GenerationConfig(
-        bad_words_ids=[[pad]], suppress_tokens=sorted(set(silent)), **special, **GENERATION)
+        bad_words_ids=[[pad]], suppress_tokens=sorted(set(silent)), **special, **GENERATION, **more)
     theirs.save_pretrained(out)
     generation = out / "generation_config.json"  # thousands of ids, one a line, else
     generation.write_text(re.sub(r"\[\s+(\d[\d,\s]*?)\s+\]", lambda ids: "[" + ", ".join(ids[1].replace(",", " ").split()) + "]", generation.read_text()))

@@ -84,6 +84,8 @@ def main():
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for name in SMALL_FILES:
         shutil.copy(source / name, out / name)
+    if (source / "lexical.zst").exists():
+        shutil.copy(source / "lexical.zst", out / "lexical.zst")
     print(f"{out}: {sum(f.stat().st_size for f in out.iterdir()) / 1e6:.1f} MB")
 
 

@@ -5,7 +5,8 @@ rename.py CORPUS [--share 0.8] [--latin 0.15] [--seed 1] [--names FILE ...] [--i
 A list of names teaches how a name is spelt, not where in a sentence one stands or that the words about it stay the
 same. Where a pair holds a name of the lists on both sides, once each, both are replaced by another name and its
 spelling, behind the same attached و ف ب ل ك; or both by one word in Latin letters, which is to be copied. A figure
-that stands once on both sides becomes another one that asks for the same forms of its noun.
+that stands once on both sides becomes another one that asks for the same forms of its noun. And a month gets both of
+its Arabic names, as papers write it that are read from Rabat to Baghdad: نيسان/أبريل.
 """
 import argparse
 import pathlib
@@ -16,6 +17,11 @@ AR_WORD = re.compile(r"[\u0621-\u064a]+")
 CALENDAR = set("January February March April May June July August September October November December Monday Tuesday "
                "Wednesday Thursday Friday Saturday Sunday".split())
 FIGURE = re.compile(r"(?<![\w.,:/-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w:/-]|[.,]\d)")
+MONTHS = dict(zip("يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split(),
+                  "كانون الثاني,شباط,آذار,نيسان,أيار,حزيران,تموز,آب,أيلول,تشرين الأول,تشرين الثاني,كانون الأول".split(",")))
+MONTHS |= {other: name for name, other in MONTHS.items()}
+MONTH = re.compile(rf"(?<![\u0621-\u064a/])({'|'.join(MONTHS)})(?![\u0621-\u064a/])")
+EN_MONTH = re.compile("|".join("January February March April May June July August September October November December".split()))
 EN_WORD = re.compile(r"(?<![\w'’-])[A-ZÀ-Þ][\w’'-]*[\w]")
 
 
@@ -109,6 +115,14 @@ def renamed(source, target, names, spellings, share, latin_share, rng):
     return (source, target) if changed else None
 
 
+def both_months(source, target, rng):
+    """The pair with both names of its one month, or nothing."""
+    if len(MONTH.findall(source)) != 1 or len(EN_MONTH.findall(target)) != 1:
+        return None
+    slash = rng.choice(["/", "/", "/ ", " / "])
+    return MONTH.sub(lambda month: month[0] + slash + MONTHS[month[0]], source), target
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("corpus", type=pathlib.Path)
@@ -128,10 +142,11 @@ def main():
             for source, target in lines(path):
                 if len(source.split()) < 4:
                     continue
-                if pair := renamed(source, target, names, spellings, a.share, a.latin, rng):
-                    file.write("\t".join(pair) + "\n")
-                    made += 1
-    print(f"{made} pairs with other names or figures, from {sum(map(len, names))} names")
+                for pair in (renamed(source, target, names, spellings, a.share, a.latin, rng), both_months(source, target, rng)):
+                    if pair:
+                        file.write("\t".join(pair) + "\n")
+                        made += 1
+    print(f"{made} pairs with other names, figures or months, from {sum(map(len, names))} names")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ done
 "$python" "$here/prepare.py" "$work/corpus" "$work/data" --vocab 1500
 "$python" "$here/align.py" "$work/data"
 "$python" "$here/embed.py" "$work/data" 64
+"$python" "$here/lexical.py" "$work/data"
 "$python" "$here/train.py" "$work/data" "$work/run" 10 steps=40 width=64 inner=128 heads=4 encoder=1 decoder=1 \
     tokens=1000 warm=10 sampled=500 dev="$work/held"
 "$python" "$here/export.py" "$work/data" "$work/run" "$work/model"
@@ -35,6 +36,7 @@ cp "$work/model-int8/source.spm" "$work/more/spm.model"
 "$python" "$here/align.py" "$work/more" --known "$work/data"
 cp "$work/data/prior.npy" "$work/more/"
 "$python" "$here/vary.py" "$work/more" --copies 1
+"$python" "$here/join.py" "$work/more" --count 100
 "$python" "$here/adopt.py" "$work/model-int8" "$work/second" --encoder 2 --inner 192
 "$python" "$here/train.py" "$work/more" "$work/second" 10 steps=10 init=0 again=1 workers=2 meet=3 bf16=1 width=64 inner=192 \
     decoder_inner=128 heads=4 encoder=2 decoder=1 tokens=1000 warm=2 sampled=500 dev="$work/held"

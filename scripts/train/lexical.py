@@ -1,0 +1,75 @@
+"""What single words translate to, counted over the aligned pairs: DATA/lexical.zst, which `export.py` takes along.
+
+lexical.py DATA [--least 2] [--most 8] [--from 0.1]
+
+To be run before `vary.py`, whose copies would count again. A word is a run of pieces of letters; what `tarjim` looks up
+are the pieces of a source word. The probability of a target word is its links over all of the source word, or over the
+times that was seen if those are more, and one, so that a word seen once says little. The form of the file is told in
+`src/search/lexical.rs`.
+"""
+import argparse
+import collections
+import pathlib
+
+import numpy as np
+import sentencepiece as spm
+import zstandard
+
+LEAST_SHARE = 0.02  # of a word: rarer translations are mostly wrong links
+
+
+def runs(pieces, units):
+    """The pieces of each unit."""
+    found = {}
+    for piece, unit in zip(pieces, units):
+        found.setdefault(unit, []).append(piece)
+    return found
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("data", type=pathlib.Path)
+    arguments.add_argument("--least", type=int, default=2, help="times that a word must have been linked")
+    arguments.add_argument("--most", type=int, default=8, help="target words of a source word")
+    arguments.add_argument("--from", dest="weighty", type=float, default=0.1, help="pairs of a lower weight are left out")
+    a = arguments.parse_args()
+    arrays = dict(np.load(a.data / "pairs.npz"))
+    processor = spm.SentencePieceProcessor(model_file=str(a.data / "spm.model"))
+    names = [processor.id_to_piece(n) for n in range(processor.get_piece_size())]
+    letters, begins = [name.replace("▁", "").isalpha() for name in names], [name.startswith("▁") for name in names]
+    possible = np.isfinite(np.load(a.data / "prior.npy"))
+    between = lambda array, offsets, n: array[offsets[n]:offsets[n + 1]].tolist()
+    side = lambda name, n: (between(arrays[name + part], arrays[name + "_offsets"], n) for part in ("", "_units"))
+    # A bare ▁ begins words, too.
+    word = lambda pieces: begins[pieces[0]] and all(letters[p] or (not at and names[p] == "▁") for at, p in enumerate(pieces))
+    seen, linked = collections.Counter(), {}
+    for n, line in enumerate((a.data / "links.txt").open()):
+        if arrays["weights"][n] < a.weighty:
+            continue
+        source, target = runs(*side("source", n)), runs(*side("target", n))
+        source = {unit: tuple(pieces) for unit, pieces in source.items() if word(pieces)}
+        seen.update(source.values())
+        for link in line.split():
+            x, y = map(int, link.split("-"))
+            if x in source and y in target and possible[target[y]].all():
+                linked.setdefault(source[x], collections.Counter())[tuple(target[y])] += 1
+    lines = []
+    for source, targets in linked.items():
+        if sum(targets.values()) < a.least:
+            continue
+        total = max(seen[source], sum(targets.values())) + 1  # some have an article beside their noun
+        shares = [(target, round(1000 * count / total)) for target, count in targets.most_common(a.most)]
+        best = shares[0][1]
+        shares = [(target, share) for target, share in shares if share >= max(1000 * LEAST_SHARE, 0.05 * best)]
+        if shares:
+            glosses = " ".join(",".join(map(str, target)) + f":{share}" for target, share in shares)
+            lines.append((",".join(map(str, source)), glosses))
+    lines.sort(key=lambda line: line[0].encode())
+    text = f"tarjim lexical 1\nwords {len(lines)}\n" + "".join(f"{key}\t{glosses}\n" for key, glosses in lines)
+    packed = zstandard.ZstdCompressor(level=19).compress(text.encode())
+    (a.data / "lexical.zst").write_bytes(packed)
+    print(f"{len(lines)} words, {len(text) / 1e6:.1f} MB of text, {len(packed) / 1e6:.2f} MB packed")
+
+
+if __name__ == "__main__":
+    main()

@@ -47,7 +47,7 @@ struct Talk {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Say more; twice for details.
+    /// Say more: the model, its engine and the totals; twice for details.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 

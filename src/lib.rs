@@ -46,6 +46,7 @@ mod error;
 pub mod flags;
 pub mod format;
 pub mod hub;
+mod listing;
 pub mod model;
 pub mod native;
 pub mod normalizer;

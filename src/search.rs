@@ -18,6 +18,7 @@ mod beam;
 mod flight;
 mod greedy;
 mod history;
+mod lexical;
 mod options;
 mod queue;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::engine::{Engine, Forced, TokenId};
 use crate::error::Result;
 
 pub use crate::model::EarlyStopping;
+pub use lexical::{Lexical, LexicalTable};
 pub use options::{BatchOptions, SearchOptions};
 pub use scheduler::Scheduler;
 pub use workers::search_stream;
@@ -41,7 +43,8 @@ pub struct Hypothesis {
     /// The target pieces, the end token included (without it only where the length limit cut the hypothesis and no
     /// end was forced). The start token is not among them.
     pub tokens: Vec<TokenId>,
-    /// Log-probability of each token given those before it, after penalties and renormalisation; 0 for a forced end.
+    /// Log-probability of each token given those before it, after the lexical table, penalties and renormalisation; 0 for a
+    /// forced end.
     pub log_probs: Vec<f32>,
     /// Sum of [`log_probs`](Hypothesis::log_probs) over `length ^ length_penalty`, the length being the number of
     /// [`tokens`](Hypothesis::tokens): `sequences_scores` of `transformers`.
@@ -164,6 +167,7 @@ mod tests {
             prop_oneof![Just(EarlyStopping::Always), Just(EarlyStopping::Heuristic), Just(EarlyStopping::Never)];
         let lengths = (0usize..12, 2usize..24, prop::option::of(0.2f32..3.0), -1.0f32..2.0);
         let rules = (prop::bool::ANY, 0usize..4, prop_oneof![Just(1.0f32), 0.7f32..1.6], prop::bool::ANY);
+        let rules = (rules, prop::option::of(0.0f32..0.9)).prop_map(|((a, b, c, d), e)| (a, b, c, d, e));
         (1usize..6, 1usize..6, stopping, lengths, rules).prop_map(
             |(beam_size, n_best, early_stopping, lengths, rules)| SearchOptions {
                 n_best: n_best.min(beam_size),
@@ -176,6 +180,7 @@ mod tests {
                 no_repeat_ngram_size: rules.1,
                 repetition_penalty: rules.2,
                 forced_end: rules.3.then_some(0),
+                lexical: rules.4.map(lexical::any_table),
                 ..options(14, beam_size)
             },
         )
@@ -267,7 +272,7 @@ mod tests {
         use crate::engine::{Parent, StepRow};
         let mut session = engine.session();
         let key = session.admit(&[source]).unwrap()[0];
-        let mut beam = beam::Beam::new(options.limit(source.len(), &engine.dimensions()));
+        let mut beam = beam::Beam::new(options.limit(source.len(), &engine.dimensions()), lexical::Glosses::default());
         let mut parent = Parent::Start(key);
         loop {
             beam.plan(options, &mut adjustment::Planning::default());

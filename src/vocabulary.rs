@@ -88,6 +88,17 @@ impl Side {
     }
 }
 
+/// What a piece is to a word of letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordPart {
+    /// It begins one.
+    Beginning,
+    /// It goes on with one.
+    Inside,
+    /// Neither: a mark, a figure, the end.
+    None,
+}
+
 impl Vocabulary {
     /// Reads `source.spm`, `target.spm` and `vocab.json`.
     ///
@@ -232,6 +243,17 @@ impl Vocabulary {
     /// The target pieces that begin a word of letters, by ascending id.
     pub fn target_word_beginnings(&self) -> impl Iterator<Item = TokenId> {
         self.target_pieces(|piece| piece.strip_prefix('▁').is_some_and(|word| word.starts_with(char::is_alphabetic)))
+    }
+
+    /// What each source piece, by id, is to a word of letters.
+    pub fn source_word_parts(&self) -> Vec<WordPart> {
+        let part = |piece: &str| match piece.strip_prefix('▁') {
+            Some(rest) if rest.chars().all(char::is_alphabetic) => WordPart::Beginning,
+            None if piece.chars().all(char::is_alphabetic) => WordPart::Inside,
+            _ => WordPart::None,
+        };
+        let pieces = (0..self.source_len() as TokenId).map(|id| self.source.index.piece(id));
+        pieces.map(|piece| piece.map_or(WordPart::None, part)).collect()
     }
 
     /// The target pieces of digits, by ascending id.

@@ -1,6 +1,6 @@
 """What single words translate to, counted over the aligned pairs: DATA/lexical.zst, which `export.py` takes along.
 
-lexical.py DATA [--least 2] [--most 8] [--from 0.1]
+lexical.py DATA [--least 2] [--most 4] [--from 0.1]
 
 To be run before `vary.py`, whose copies would count again. A word is a run of pieces of letters; what `tarjim` looks up
 are the pieces of a source word. The probability of a target word is its links over all of the source word, or over the
@@ -15,7 +15,7 @@ import numpy as np
 import sentencepiece as spm
 import zstandard
 
-LEAST_SHARE = 0.02  # of a word: rarer translations are mostly wrong links
+LEAST_SHARE = 0.05  # of a word: rarer translations are mostly wrong links
 
 
 def runs(pieces, units):
@@ -30,7 +30,7 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("data", type=pathlib.Path)
     arguments.add_argument("--least", type=int, default=2, help="times that a word must have been linked")
-    arguments.add_argument("--most", type=int, default=8, help="target words of a source word")
+    arguments.add_argument("--most", type=int, default=4, help="target words of a source word")
     arguments.add_argument("--from", dest="weighty", type=float, default=0.1, help="pairs of a lower weight are left out")
     a = arguments.parse_args()
     arrays = dict(np.load(a.data / "pairs.npz"))
@@ -59,8 +59,7 @@ def main():
             continue
         total = max(seen[source], sum(targets.values())) + 1  # some have an article beside their noun
         shares = [(target, round(1000 * count / total)) for target, count in targets.most_common(a.most)]
-        best = shares[0][1]
-        shares = [(target, share) for target, share in shares if share >= max(1000 * LEAST_SHARE, 0.05 * best)]
+        shares = [(target, share) for target, share in shares if share >= 1000 * LEAST_SHARE]
         if shares:
             glosses = " ".join(",".join(map(str, target)) + f":{share}" for target, share in shares)
             lines.append((",".join(map(str, source)), glosses))

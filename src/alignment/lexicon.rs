@@ -20,15 +20,13 @@
 //! Both lists are in the order of their stems' bytes: a word is looked up in the text itself, so that reading the
 //! lexicon costs a start of the command next to nothing.
 
-use std::cmp::Ordering;
-use std::io::Read;
-use std::iter;
 use std::sync::OnceLock;
 
 use super::Matrix;
 use super::resemblance::{self, Form};
 use super::stem;
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::{self, Listing};
 use crate::span::Span;
 
 /// The lexicon of Arabic and English, compiled in with the default model.
@@ -36,9 +34,6 @@ use crate::span::Span;
 const BUILTIN: &[u8] = include_bytes!("../../models/lexicon.zst");
 #[cfg(not(feature = "embedded-model"))]
 const BUILTIN: &[u8] = &[];
-
-/// The largest lexicon that is read: no honest one comes near.
-const LONGEST: u64 = 256 << 20;
 
 /// A count this small tells little: it is added to what a probability is divided by.
 const SMOOTHING: f32 = 3.0;
@@ -129,10 +124,7 @@ impl Lexicon {
 
     /// Finds the lists without reading their lines.
     fn read(bytes: &[u8]) -> Result<Self> {
-        let mut text = String::new();
-        zstd::Decoder::new(bytes)
-            .and_then(|decoder| decoder.take(LONGEST).read_to_string(&mut text))
-            .map_err(|error| broken(&error.to_string()))?;
+        let text = listing::unpacked(bytes).map_err(|error| broken(&error.to_string()))?;
         Lexicon::split(&text).map_err(|(line, what)| broken(&format!("line {line}: {what}")))
     }
 
@@ -228,7 +220,7 @@ impl Lexicon {
     }
 
     fn source_word(&self, word: &str) -> SourceWord {
-        let (count, links) = match self.sources.find(&stem::arabic(word)) {
+        let (count, links) = match self.sources.find(&stem::arabic(word)).and_then(|(_, line)| entry(line)) {
             Some((_, count, links)) => (count, links.split_whitespace().filter_map(pair).collect()),
             None => (Count::default(), Vec::new()),
         };
@@ -236,8 +228,9 @@ impl Lexicon {
     }
 
     fn target_word(&self, word: &str) -> TargetWord {
-        let (id, count) = match self.targets.find(&stem::english(word)) {
-            Some((at, count, _)) => (Some(at as u32), count),
+        let found = self.targets.find(&stem::english(word));
+        let (id, count) = match found.and_then(|(at, line)| Some((at, entry(line)?.1))) {
+            Some((at, count)) => (Some(at as u32), count),
             None => (None, Count::default()),
         };
         TargetWord { id, count, form: Form::english(word) }
@@ -315,55 +308,6 @@ impl Weights {
 
 fn broken(what: &str) -> Error {
     Error::new(ErrorKind::Model, format!("`lexicon.zst`: {what}"))
-}
-
-/// Lines in the order of the stems they begin with.
-#[derive(Debug)]
-struct Listing {
-    text: Box<str>,
-    /// Where each line begins; the end of the text comes last.
-    starts: Vec<u32>,
-}
-
-impl Listing {
-    /// The list under a heading that says how many lines it has, and the text behind it; `number` is the heading's line.
-    fn take<'a>(text: &'a str, heading: &str, number: usize) -> Result<(Self, &'a str), (usize, String)> {
-        let (line, text) = text.split_once('\n').unwrap_or((text, ""));
-        let count: usize = line
-            .strip_prefix(heading)
-            .and_then(|rest| rest.strip_prefix(' ')?.parse().ok())
-            .ok_or_else(|| (number, format!("expected `{heading}` and a number")))?;
-        let ends = text.match_indices('\n').map(|(at, _)| at as u32 + 1).take(count);
-        let starts: Vec<u32> = iter::once(0).chain(ends).collect();
-        if starts.len() != count + 1 {
-            return Err((number + starts.len(), format!("ends before the last of the {count} {heading}")));
-        }
-        let (list, rest) = text.split_at(starts[count] as usize);
-        Ok((Listing { text: list.into(), starts }, rest))
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    fn line(&self, at: usize) -> &str {
-        self.text[self.starts[at] as usize..self.starts[at + 1] as usize].trim_end_matches('\n')
-    }
-
-    /// The place, counts and links of a stem.
-    fn find(&self, stem: &str) -> Option<(usize, Count, &str)> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let line = self.line(middle);
-            match line.split('\t').next().unwrap_or(line).cmp(stem) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return entry(line).map(|(_, count, links)| (middle, count, links)),
-            }
-        }
-        None
-    }
 }
 
 /// A line's stem, its two counts and its links.

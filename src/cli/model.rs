@@ -72,6 +72,10 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
 
+    /// How much the model's table of single words counts in the search, from 0 (not at all) to less than 1
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
+    lexical_weight: Option<f32>,
+
     /// Source pieces in a mini-batch, for each thread
     #[arg(long, value_name = "PIECES")]
     mini_batch_words: Option<usize>,
@@ -134,6 +138,9 @@ impl SearchArgs {
         }
         if let Some(factor) = self.repetition_penalty {
             builder = builder.repetition_penalty(factor);
+        }
+        if let Some(weight) = self.lexical_weight {
+            builder = builder.lexical_weight(weight);
         }
         if let Some(pieces) = self.mini_batch_words {
             builder = builder.mini_batch_words(pieces);

@@ -86,13 +86,15 @@ impl Progress {
         }
     }
 
-    /// Ends the display; for JSON with a last line of totals.
+    /// Ends the display; for JSON, and in the log of `--verbose`, with a last line of totals.
     pub(crate) fn finish(self) -> Counts {
         match &self.display {
             Display::Bar(bar) => bar.finish_and_clear(),
             Display::Json => self.write_json(true),
             Display::Nothing => {}
         }
+        let Counts { records, sentences, words, errors, .. } = self.counts;
+        tracing::info!(records, sentences, words, errors, seconds = self.started.elapsed().as_secs_f64(), "done");
         self.counts
     }
 

@@ -13,6 +13,7 @@ pub(super) static FILES: &[(&str, &[u8])] = &[
     ("tokenizer_config.json", include_bytes!("../../models/default/tokenizer_config.json")),
     ("vocab.json", include_bytes!("../../models/default/vocab.json")),
     ("confidence.json", include_bytes!("../../models/default/confidence.json")),
+    ("lexical.zst", include_bytes!("../../models/default/lexical.zst")),
     ("source.spm", include_bytes!("../../models/default/source.spm")),
     ("target.spm", include_bytes!("../../models/default/target.spm")),
     ("model.safetensors", &WEIGHTS.0),
@@ -24,6 +25,8 @@ mod tests {
     use crate::candle::CandleEngine;
     use crate::confidence::Calibration;
     use crate::model::{EngineOptions, MarianWeights, Matrix, ModelFiles};
+    use crate::search::LexicalTable;
+    use crate::vocabulary::Vocabulary;
 
     #[test]
     fn the_default_model_is_whole_and_used_in_place() {
@@ -40,5 +43,22 @@ mod tests {
         Calibration::parse(&files.require("confidence.json").unwrap()).unwrap();
         let engine = CandleEngine::load(&config, &weights, &EngineOptions::default()).unwrap();
         assert_eq!(engine.encoder_states(&[&[3, config.eos_token_id]]).unwrap()[0].len(), 2);
+    }
+
+    #[test]
+    fn its_lexical_table_is_in_its_pieces() {
+        let files = ModelFiles::embedded().unwrap();
+        assert!(files.generation_config().unwrap().lexical_weight > 0.0);
+        let [source, target, ids] = ["source.spm", "target.spm", "vocab.json"].map(|name| files.require(name).unwrap());
+        let vocabulary = Vocabulary::from_bytes(&source, &target, &ids).unwrap();
+        let table =
+            LexicalTable::parse(&files.require("lexical.zst").unwrap(), vocabulary.source_word_parts()).unwrap();
+        for (word, expected) in [("الوزير", "▁minister"), ("الحكومة", "▁government"), ("مدرسة", "▁school")]
+        {
+            let glosses = table.glosses(&vocabulary.encode_source(word).ids, vocabulary.len());
+            let mut tokens = Vec::new();
+            glosses.next_tokens(0, &mut tokens);
+            assert!(tokens.contains(&vocabulary.id(expected).unwrap()), "{word}: {tokens:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{safetensors, torch};
 use crate::{Error, ErrorKind, Result};
 
 /// The files that make a model beside its weights, in the order its digest takes them.
-pub(crate) const SETTINGS: [&str; 8] = [
+pub(crate) const SETTINGS: [&str; 9] = [
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",
@@ -24,6 +24,7 @@ pub(crate) const SETTINGS: [&str; 8] = [
     "source.spm",
     "target.spm",
     "confidence.json",
+    "lexical.zst",
 ];
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";

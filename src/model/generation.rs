@@ -56,6 +56,8 @@ pub struct GenerationConfig {
     pub renormalize: bool,
     /// When beam search stops.
     pub early_stopping: EarlyStopping,
+    /// How much `lexical.zst` counts beside the model, 0 to less than 1. A field of tarjim's own, `lexical_weight`.
+    pub lexical_weight: f32,
 }
 
 impl GenerationConfig {
@@ -81,6 +83,10 @@ impl GenerationConfig {
         let repetition_penalty = from("repetition_penalty").number("repetition_penalty")?.unwrap_or(1.0);
         if repetition_penalty <= 0.0 {
             return Err(from("repetition_penalty").wrong("repetition_penalty", "a number above 0"));
+        }
+        let lexical_weight = from("lexical_weight").number("lexical_weight")?.unwrap_or(0.0);
+        if !(0.0..1.0).contains(&lexical_weight) {
+            return Err(from("lexical_weight").wrong("lexical_weight", "a number from 0 to less than 1"));
         }
         let longest = model.max_position_embeddings;
         let renormalize = from("renormalize_logits").flag("renormalize_logits")?.unwrap_or(false);
@@ -114,6 +120,7 @@ impl GenerationConfig {
             repetition_penalty,
             renormalize,
             early_stopping,
+            lexical_weight,
         })
     }
 }

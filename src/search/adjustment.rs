@@ -3,10 +3,12 @@
 //! An engine gives the best logits and the logarithm of the sum over all of them, never the whole vocabulary. That is
 //! enough: let *n* tokens be touched by some rule; then among the *k* + *n* best logits at least *k* are untouched,
 //! the touched ones come as probes, and what a rule adds to or takes from the sum is known from the probes alone.
+//! What a [lexical table](super::lexical) makes likelier comes as probes, too, and asks for no more of the best.
 //! Rules come in the order of `transformers`: repetition penalty, repeated n-grams, banned tokens, least length,
 //! forced end, renormalisation. Doubled words, which it has no rule against, are banned with the repeated n-grams.
 
 use super::history::{History, Node};
+use super::lexical::Glosses;
 use super::options::SearchOptions;
 use crate::engine::{RowScores, TokenId};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,12 +23,17 @@ pub(crate) struct Candidate {
 /// What the rules say about the next token of one hypothesis. Kept and refilled from step to step.
 #[derive(Debug, Default)]
 pub(crate) struct Adjustment {
-    /// The touched tokens, ascending.
-    tokens: Vec<TokenId>,
-    /// Whether the token at the same place is banned; otherwise it is penalised.
+    /// The tokens whose logits must be known: those that may become less likely, ascending, then those of the lexical
+    /// table, ascending.
+    probes: Vec<TokenId>,
+    /// For each of the first ones whether it is banned; otherwise it is penalised.
     banned: Vec<bool>,
     /// The only token allowed.
     forced: Option<TokenId>,
+    /// The token before the next one.
+    last: TokenId,
+    /// What the lexical table adds to tokens, ascending.
+    shares: Vec<(TokenId, f32)>,
 }
 
 /// Working memory for [`Adjustment::plan`], shared by all rows.
@@ -46,17 +53,20 @@ enum Effect {
 impl Adjustment {
     /// Works out the rules for the token after `node`, where `length` tokens stand already (the start included) and
     /// `limit` is the greatest length.
+    #[expect(clippy::too_many_arguments, reason = "a hypothesis is a place in a history")]
     pub(crate) fn plan(
         &mut self,
         options: &SearchOptions,
+        glosses: &Glosses,
         history: &History,
         node: Node,
         length: usize,
         limit: usize,
         planning: &mut Planning,
     ) {
-        self.tokens.clear();
+        self.probes.clear();
         self.banned.clear();
+        self.last = history.last(node, options.start);
         self.forced = if length + 1 == limit { options.forced_end } else { None };
         if self.forced.is_some() {
             return;
@@ -87,13 +97,14 @@ impl Adjustment {
         }
         touched.sort_unstable();
         touched.dedup_by_key(|(token, _)| *token);
-        self.tokens.extend(touched.iter().map(|(token, _)| *token));
+        self.probes.extend(touched.iter().map(|(token, _)| *token));
         self.banned.extend(touched.iter().map(|(_, effect)| *effect == Effect::Banned));
+        glosses.next_tokens(self.last, &mut self.probes);
     }
 
-    /// How many of the best tokens to ask for so that `wanted` untouched ones are among them.
+    /// How many of the best tokens to ask for so that `wanted` that no rule makes less likely are among them.
     pub(crate) fn top(&self, wanted: usize) -> usize {
-        if self.forced.is_some() { 1 } else { wanted + self.tokens.len() }
+        if self.forced.is_some() { 1 } else { wanted + self.banned.len() }
     }
 
     /// Whether the token is given, whatever the model says.
@@ -103,7 +114,7 @@ impl Adjustment {
 
     /// The tokens whose logits must be known.
     pub(crate) fn probes(&self) -> &[TokenId] {
-        &self.tokens
+        &self.probes
     }
 
     /// Writes the `wanted` best next tokens, best first; fewer where the rules leave no more.
@@ -111,33 +122,41 @@ impl Adjustment {
     /// # Errors
     /// The engine gave fewer probes than were asked for, or a score that is not a number.
     pub(crate) fn candidates(
-        &self,
+        &mut self,
         options: &SearchOptions,
+        glosses: &Glosses,
         scores: &RowScores,
         wanted: usize,
         candidates: &mut Vec<Candidate>,
     ) -> Result<()> {
         candidates.clear();
         let total = scores.log_sum_exp;
-        if !total.is_finite() || scores.top.iter().any(|(_, logit)| logit.is_nan()) {
+        let logits = scores.top.iter().map(|(_, logit)| logit).chain(&scores.probes);
+        if !total.is_finite() || logits.into_iter().any(|logit| logit.is_nan()) {
             return Err(not_a_number(total, scores));
         }
         if let Some(token) = self.forced {
             candidates.push(Candidate { token, log_prob: 0.0 });
             return Ok(());
         }
-        if scores.probes.len() != self.tokens.len() {
+        if scores.probes.len() != self.probes.len() {
             return Err(Error::new(
                 ErrorKind::Internal,
-                format!("engine gave {} probes, expected {}", scores.probes.len(), self.tokens.len()),
+                format!("engine gave {} probes, expected {}", scores.probes.len(), self.probes.len()),
             ));
         }
+        let kept = self.mix(options, glosses, scores);
+        let rules = self.banned.len();
+        let ruled = &self.probes[..rules];
+        let share = |token: TokenId| self.shares.binary_search_by_key(&token, |(token, _)| *token).ok();
+        let mixed = |token: TokenId, logit: f32| match share(token) {
+            Some(at) => ((logit - total + kept).exp() + self.shares[at].1).ln() + total,
+            None => logit + kept,
+        };
         // What the rules leave of the whole probability.
         let mut mass = 1.0;
-        for ((&token, &banned), &logit) in self.tokens.iter().zip(&self.banned).zip(&scores.probes) {
-            if logit.is_nan() {
-                return Err(not_a_number(total, scores));
-            }
+        for ((&token, &banned), &logit) in ruled.iter().zip(&self.banned).zip(&scores.probes) {
+            let logit = mixed(token, logit);
             mass -= f64::from(logit - total).exp();
             if !banned {
                 let log_prob = penalised(logit, total, options);
@@ -145,13 +164,20 @@ impl Adjustment {
                 candidates.push(Candidate { token, log_prob });
             }
         }
-        let untouched = scores.top.iter().filter(|(token, _)| self.tokens.binary_search(token).is_err());
-        candidates.extend(untouched.take(wanted).map(|&(token, logit)| Candidate { token, log_prob: logit - total }));
+        let is_free = |token: TokenId| ruled.binary_search(&token).is_err();
+        for (&token, &logit) in self.probes[rules..].iter().zip(&scores.probes[rules..]) {
+            if share(token).is_some() && is_free(token) {
+                candidates.push(Candidate { token, log_prob: mixed(token, logit) - total });
+            }
+        }
+        let untouched = scores.top.iter().filter(|(token, _)| is_free(*token) && share(*token).is_none());
+        candidates
+            .extend(untouched.take(wanted).map(|&(token, logit)| Candidate { token, log_prob: logit + kept - total }));
         candidates.retain(|candidate| candidate.log_prob > f32::NEG_INFINITY);
         candidates.sort_unstable_by(|a, b| b.log_prob.total_cmp(&a.log_prob).then(a.token.cmp(&b.token)));
 
         // Greedy search always reports a distribution that sums to 1: its choice cannot depend on that.
-        if !self.tokens.is_empty() && (options.renormalize || options.beam_size == 1) {
+        if rules > 0 && (options.renormalize || options.beam_size == 1) {
             if mass < 1e-3 {
                 // Nearly everything was banned and the difference lies in the rounding; the candidates bound it.
                 mass = candidates.iter().map(|candidate| f64::from(candidate.log_prob).exp()).sum::<f64>().max(mass);
@@ -165,6 +191,25 @@ impl Adjustment {
         }
         candidates.truncate(wanted);
         Ok(())
+    }
+
+    /// Works out what the lexical table adds to the tokens, and the logarithm of what it leaves of the model's own
+    /// probabilities.
+    fn mix(&mut self, options: &SearchOptions, glosses: &Glosses, scores: &RowScores) -> f32 {
+        self.shares.clear();
+        let Some(lexical) = &options.lexical else { return 0.0 };
+        glosses.shares(self.last, &scores.attention, &mut self.shares);
+        let rules = self.banned.len();
+        let (tokens, logits) = (&self.probes[rules..], &scores.probes[rules..]);
+        // A token that the model can never produce stays out.
+        let possible = |token: &TokenId| tokens.binary_search(token).is_ok_and(|at| logits[at] > f32::NEG_INFINITY);
+        self.shares.retain(|(token, share)| *share > 0.0 && possible(token));
+        let mut added = 0.0;
+        for (_, share) in &mut self.shares {
+            *share *= lexical.weight;
+            added += *share;
+        }
+        (1.0 - added).max(f32::MIN_POSITIVE).ln()
     }
 }
 
@@ -225,9 +270,10 @@ mod tests {
     fn adjust(options: &SearchOptions, tokens: &[TokenId], logits: &[f32], wanted: usize) -> Vec<Candidate> {
         let (history, node) = history(tokens);
         let mut adjustment = Adjustment::default();
-        adjustment.plan(options, &history, node, tokens.len() + 1, options.max_length, &mut Planning::default());
+        let (none, length) = (Glosses::default(), tokens.len() + 1);
+        adjustment.plan(options, &none, &history, node, length, options.max_length, &mut Planning::default());
         let mut candidates = Vec::new();
-        adjustment.candidates(options, &scores(logits, &adjustment, wanted), wanted, &mut candidates).unwrap();
+        adjustment.candidates(options, &none, &scores(logits, &adjustment, wanted), wanted, &mut candidates).unwrap();
         candidates
     }
 
@@ -269,6 +315,34 @@ mod tests {
         let beam = adjust(&options, &[1], &logits, 4);
         assert_eq!(tokens(&beam), [1, 2, 3, 0]);
         assert!((beam[0].log_prob - 2.0 * (3.0 - total)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_lexical_table_revives_no_banned_and_no_impossible_token() {
+        let lexical = crate::search::lexical::any_table(0.9);
+        // Words 2, 16 and 4 of that table: the tokens 2 and 4, and the beginnings of others.
+        let glosses = lexical.table.glosses(&[2, 16, 4], 14);
+        let mut options = SearchOptions {
+            beam_size: 2,
+            banned: vec![2],
+            renormalize: true,
+            lexical: Some(lexical),
+            ..SearchOptions::new(13, 0)
+        };
+        let mut logits = vec![0.0; 14];
+        logits[4] = f32::NEG_INFINITY;
+        let mut adjustment = Adjustment::default();
+        let mut candidates = Vec::new();
+        for renormalize in [true, false] {
+            options.renormalize = renormalize;
+            adjustment.plan(&options, &glosses, &History::default(), Node::ROOT, 1, 8, &mut Planning::default());
+            let mut scores = scores(&logits, &adjustment, 14);
+            scores.attention = vec![0.4, 0.3, 0.3];
+            adjustment.candidates(&options, &glosses, &scores, 14, &mut candidates).unwrap();
+            assert!(candidates.iter().all(|candidate| candidate.token != 2 && candidate.token != 4));
+            let sum: f32 = candidates.iter().map(|candidate| candidate.log_prob.exp()).sum();
+            assert_eq!((sum - 1.0).abs() < 1e-4, renormalize, "{sum}");
+        }
     }
 
     #[test]
@@ -318,23 +392,24 @@ mod tests {
     fn scores_that_are_not_numbers_are_an_error() {
         let options = SearchOptions { banned: vec![1], ..SearchOptions::new(3, 0) };
         let mut adjustment = Adjustment::default();
-        adjustment.plan(&options, &History::default(), Node::ROOT, 1, 8, &mut Planning::default());
+        let none = Glosses::default();
+        adjustment.plan(&options, &none, &History::default(), Node::ROOT, 1, 8, &mut Planning::default());
         let good = RowScores { top: vec![(2, 1.0)], probes: vec![0.0], log_sum_exp: 2.0, attention: Vec::new() };
         let mut candidates = Vec::new();
-        adjustment.candidates(&options, &good, 1, &mut candidates).unwrap();
+        adjustment.candidates(&options, &none, &good, 1, &mut candidates).unwrap();
         for bad in [
             RowScores { log_sum_exp: f32::NAN, ..good.clone() },
             RowScores { log_sum_exp: f32::INFINITY, ..good.clone() },
             RowScores { top: vec![(2, f32::NAN)], ..good.clone() },
             RowScores { probes: vec![f32::NAN], ..good.clone() },
         ] {
-            let error = adjustment.candidates(&options, &bad, 1, &mut candidates).unwrap_err();
+            let error = adjustment.candidates(&options, &none, &bad, 1, &mut candidates).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Model);
             assert!(error.to_string().contains("not finite"), "{error}");
         }
         let fewer = RowScores { probes: Vec::new(), ..good };
         assert_eq!(
-            adjustment.candidates(&options, &fewer, 1, &mut candidates).unwrap_err().kind(),
+            adjustment.candidates(&options, &none, &fewer, 1, &mut candidates).unwrap_err().kind(),
             ErrorKind::Internal
         );
     }

@@ -7,6 +7,7 @@
 use super::Hypothesis;
 use super::adjustment::{Adjustment, Candidate, Planning};
 use super::history::{History, Node};
+use super::lexical::Glosses;
 use super::options::SearchOptions;
 use crate::engine::{RowScores, TokenId};
 use crate::error::Result;
@@ -52,6 +53,7 @@ pub(crate) struct Beam {
     limit: usize,
     /// One per running hypothesis, and perhaps spare ones behind.
     adjustments: Vec<Adjustment>,
+    glosses: Glosses,
 }
 
 /// Working memory for [`Beam::advance`], shared by all sentences.
@@ -65,7 +67,7 @@ pub(crate) struct Expansion {
 
 impl Beam {
     /// Begins a sentence whose hypotheses may be `limit` tokens long, the start included.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, glosses: Glosses) -> Self {
         Beam {
             history: History::default(),
             running: vec![Running { node: Node::ROOT, log_prob: 0.0, row: 0 }],
@@ -73,6 +75,7 @@ impl Beam {
             length: 1,
             limit,
             adjustments: Vec::new(),
+            glosses,
         }
     }
 
@@ -82,7 +85,7 @@ impl Beam {
             self.adjustments.resize_with(self.running.len(), Adjustment::default);
         }
         for (running, adjustment) in self.running.iter().zip(&mut self.adjustments) {
-            adjustment.plan(options, &self.history, running.node, self.length, self.limit, planning);
+            adjustment.plan(options, &self.glosses, &self.history, running.node, self.length, self.limit, planning);
         }
     }
 
@@ -114,7 +117,7 @@ impl Beam {
         let Expansion { candidates, continuations, running, attention } = expansion;
         continuations.clear();
         for (row, scores) in rows.iter().enumerate() {
-            self.adjustments[row].candidates(options, scores, 2 * width, candidates)?;
+            self.adjustments[row].candidates(options, &self.glosses, scores, 2 * width, candidates)?;
             let before = self.running[row].log_prob;
             continuations.extend(candidates.iter().map(|candidate| Continuation {
                 row,

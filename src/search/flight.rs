@@ -4,6 +4,7 @@ use super::Hypothesis;
 use super::adjustment::{Candidate, Planning};
 use super::beam::{Beam, Expansion};
 use super::greedy::Greedy;
+use super::lexical::Glosses;
 use super::options::{BatchOptions, SearchOptions};
 use super::queue::{Room, Waiting};
 use crate::engine::{Dimensions, Engine, Parent, SentenceKey, Session, StepRow};
@@ -103,10 +104,14 @@ impl<'e> Flight<'e> {
         for (waiting, key) in entering.iter().zip(keys) {
             let words = waiting.source.len();
             let limit = self.options.limit(words, &self.dimensions);
+            let glosses = match &self.options.lexical {
+                Some(lexical) => lexical.table.glosses(&waiting.source, self.dimensions.target_vocabulary),
+                None => Glosses::default(),
+            };
             let state = if self.options.beam_size == 1 {
-                State::Greedy(Greedy::new(limit))
+                State::Greedy(Greedy::new(limit, glosses))
             } else {
-                State::Beam(Beam::new(limit))
+                State::Beam(Beam::new(limit, glosses))
             };
             self.words += words;
             self.sentences.push(Sentence { index: waiting.index, key, words, first_row: None, state });

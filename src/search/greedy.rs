@@ -3,6 +3,7 @@
 use super::Hypothesis;
 use super::adjustment::{Adjustment, Candidate, Planning};
 use super::history::{History, Node};
+use super::lexical::Glosses;
 use super::options::SearchOptions;
 use crate::engine::{RowScores, TokenId};
 use crate::error::Result;
@@ -18,11 +19,12 @@ pub(crate) struct Greedy {
     log_prob: f32,
     complete: bool,
     adjustment: Adjustment,
+    glosses: Glosses,
 }
 
 impl Greedy {
     /// Begins a sentence whose hypothesis may be `limit` tokens long, the start included.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, glosses: Glosses) -> Self {
         Greedy {
             history: History::default(),
             node: Node::ROOT,
@@ -31,12 +33,14 @@ impl Greedy {
             log_prob: 0.0,
             complete: false,
             adjustment: Adjustment::default(),
+            glosses,
         }
     }
 
     /// Works out the rules for the next step.
     pub(crate) fn plan(&mut self, options: &SearchOptions, planning: &mut Planning) {
-        self.adjustment.plan(options, &self.history, self.node, self.length, self.limit, planning);
+        let Greedy { glosses, history, node, length, limit, .. } = self;
+        self.adjustment.plan(options, glosses, history, *node, *length, *limit, planning);
     }
 
     /// The token to feed, how many of the best to ask for, and the probes.
@@ -51,7 +55,7 @@ impl Greedy {
         row: &mut RowScores,
         candidates: &mut Vec<Candidate>,
     ) -> Result<bool> {
-        self.adjustment.candidates(options, row, 1, candidates)?;
+        self.adjustment.candidates(options, &self.glosses, row, 1, candidates)?;
         let Some(best) = candidates.first() else { return Ok(true) };
         let attention = self.history.keep_attention(std::mem::take(&mut row.attention));
         self.node = self.history.extend(self.node, best.token, best.log_prob, attention);

@@ -1,5 +1,6 @@
 //! What search looks for and how sentences share a batch.
 
+use super::lexical::Lexical;
 use crate::engine::{Dimensions, TokenId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EarlyStopping, GenerationConfig};
@@ -60,6 +61,14 @@ pub struct SearchOptions {
     pub repetition_penalty: f32,
     /// When to give up on running hypotheses; without effect on greedy search.
     pub early_stopping: EarlyStopping,
+    /// Lexical translation probabilities, mixed with the model's own. Written out as their weight.
+    #[serde(rename = "lexical_weight", serialize_with = "weight")]
+    pub lexical: Option<Lexical>,
+}
+
+#[expect(clippy::ref_option, reason = "what serde hands over")]
+fn weight<S: serde::Serializer>(lexical: &Option<Lexical>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f32(lexical.as_ref().map_or(0.0, |lexical| lexical.weight))
 }
 
 fn is_any<S: serde::Serializer>(tokens: &[TokenId], serializer: S) -> Result<S::Ok, S::Error> {
@@ -87,6 +96,8 @@ impl From<&GenerationConfig> for SearchOptions {
             undoubled: Vec::new(),
             repetition_penalty: config.repetition_penalty,
             early_stopping: config.early_stopping,
+            // A file of its own, which the configuration does not hold.
+            lexical: None,
         }
     }
 }
@@ -111,6 +122,7 @@ impl SearchOptions {
             undoubled: Vec::new(),
             repetition_penalty: 1.0,
             early_stopping: EarlyStopping::default(),
+            lexical: None,
         }
     }
 
@@ -131,6 +143,11 @@ impl SearchOptions {
         }
         if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
             return refuse(format!("repetition penalty is {}, expected more than 0", self.repetition_penalty));
+        }
+        if let Some(weight) = self.lexical.as_ref().map(|lexical| lexical.weight)
+            && !(0.0..1.0).contains(&weight)
+        {
+            return refuse(format!("lexical weight is {weight}, expected 0 to less than 1"));
         }
         if let Some(factor) = self.max_length_factor
             && !(factor.is_finite() && factor > 0.0)

@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use crate::alignment::{Lexicon, LinkForm};
@@ -15,7 +16,7 @@ use crate::model::{EngineOptions, GenerationConfig, MarianConfig, ModelFiles, Po
 use crate::native::{Kernel, NativeEngine, NativeOptions};
 use crate::normalizer::Normalizer;
 use crate::registry::{Entry, Registry, guided_head};
-use crate::search::{BatchOptions, SearchOptions};
+use crate::search::{BatchOptions, Lexical, LexicalTable, SearchOptions};
 use crate::splitter::Splitter;
 use crate::vocabulary::Vocabulary;
 
@@ -52,6 +53,7 @@ pub struct TranslatorBuilder {
     no_repeat_ngram_size: Option<usize>,
     no_doubled_words: Option<bool>,
     repetition_penalty: Option<f32>,
+    lexical_weight: Option<f32>,
     batch: BatchOptions,
     normalizer: Normalizer,
     splitter: Splitter,
@@ -93,6 +95,7 @@ impl Default for TranslatorBuilder {
             no_repeat_ngram_size: None,
             no_doubled_words: None,
             repetition_penalty: None,
+            lexical_weight: None,
             batch: BatchOptions::default(),
             normalizer: Normalizer::default(),
             splitter: Splitter::default(),
@@ -220,6 +223,14 @@ impl TranslatorBuilder {
         self
     }
 
+    /// How much the model's `lexical.zst`, a table of what single words translate to, counts beside the model: from 0, which
+    /// leaves it out, to less than 1.
+    #[must_use]
+    pub fn lexical_weight(mut self, weight: f32) -> Self {
+        self.lexical_weight = Some(weight);
+        self
+    }
+
     /// Divides the score of pieces already said; 1 changes nothing.
     #[must_use]
     pub fn repetition_penalty(mut self, factor: f32) -> Self {
@@ -297,7 +308,8 @@ impl TranslatorBuilder {
         let config = files.config()?;
         let generation = files.generation_config()?;
         let vocabulary = vocabulary(&files, &config)?;
-        let search = self.search_options(&generation, entry, &vocabulary)?;
+        let mut search = self.search_options(&generation, entry, &vocabulary)?;
+        search.lexical = self.lexical(&files, &generation, &vocabulary)?;
         let calibration = match files.read("confidence.json")? {
             Some(bytes) => Calibration::parse(&bytes).map_err(|error| error.at(files.name()))?,
             None => Calibration::default(),
@@ -345,6 +357,13 @@ impl TranslatorBuilder {
             None => None,
         };
         let cached = self.sentence_cache > 0 || store.is_some();
+        tracing::info!(
+            model = files.name(),
+            engine = engine.name(),
+            threads,
+            beam_size = search.beam_size,
+            "model loaded"
+        );
         Ok(Translator {
             witness: Witness::choose(self.aligner, &files, head, self.kernel)?,
             max_pieces,
@@ -393,6 +412,27 @@ impl TranslatorBuilder {
     }
 
     /// The model's own settings, the registry's over them, the caller's over both.
+    /// The model's lexical table, where it counts for something.
+    fn lexical(
+        &self,
+        files: &ModelFiles,
+        generation: &GenerationConfig,
+        vocabulary: &Vocabulary,
+    ) -> Result<Option<Lexical>> {
+        let weight = self.lexical_weight.unwrap_or(generation.lexical_weight);
+        if weight == 0.0 {
+            return Ok(None);
+        }
+        let Some(bytes) = files.read("lexical.zst")? else {
+            let message =
+                format!("{}: a lexical weight of {weight} needs `lexical.zst`, which is not there", files.name());
+            return Err(Error::new(ErrorKind::Model, message).with_hint("set the weight to 0 (`--lexical-weight 0`)"));
+        };
+        let table =
+            LexicalTable::parse(&bytes, vocabulary.source_word_parts()).map_err(|error| error.at(files.name()))?;
+        Ok(Some(Lexical { table: Arc::new(table), weight }))
+    }
+
     fn search_options(
         &self,
         generation: &GenerationConfig,

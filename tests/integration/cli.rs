@@ -479,3 +479,33 @@ fn the_version_tells_the_kernel_in_detail() {
     let version = assert_succeeds(&output);
     assert!(version.starts_with(concat!("tarjim ", env!("CARGO_PKG_VERSION"))) && version.contains("kernel:"));
 }
+
+#[test]
+fn a_lexical_weight_wants_a_table() {
+    assert_fails(&translate(&["--lexical-weight", "0.3"], b""), 69, &["lexical.zst", "--lexical-weight 0"]);
+    assert_succeeds(&translate(&["--lexical-weight", "0"], ARTICLE.as_bytes()));
+    let folder = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(MODEL).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(folder.path().join("lexical.zst"), b"no table").unwrap();
+    let with = |weight: &str| {
+        let mut command = tarjim();
+        command.args(["translate", "--lexical-weight", weight, "--model"]).arg(folder.path());
+        run(command, ARTICLE.as_bytes())
+    };
+    assert_fails(&with("0.3"), 69, &["lexical.zst"]);
+    let table = zstd::encode_all("tarjim lexical 1\nwords 0\n".as_bytes(), 3).unwrap();
+    std::fs::write(folder.path().join("lexical.zst"), table).unwrap();
+    assert_fails(&with("1"), 64, &["lexical weight is 1"]);
+    assert_eq!(assert_succeeds(&with("0.3")), assert_succeeds(&translate(&[], ARTICLE.as_bytes())));
+}
+
+#[test]
+fn the_log_tells_the_model_and_the_totals() {
+    let output = translate(&["--verbose"], "وصل الوفد.".as_bytes());
+    assert_succeeds(&output);
+    let log = text(&output.stderr);
+    assert!(log.contains("tiny-marian") && log.contains("records=1 sentences=1 words=3 errors=0"), "{log}");
+}

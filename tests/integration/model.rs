@@ -282,15 +282,18 @@ fn decoding_defaults_fall_back_on_the_configuration() {
     assert_eq!((old.max_length, old.length_penalty, old.early_stopping), (128, 1.0, EarlyStopping::Heuristic));
     let own =
         br#"{"num_beams": 2, "bad_words_ids": [[273], [5], [273]], "early_stopping": "never", "eos_token_id": [7],
-             "no_doubled_words": true}"#;
+             "no_doubled_words": true, "lexical_weight": 0.25}"#;
     let own = GenerationConfig::parse(Some(own), &config, &model).unwrap();
     assert_eq!((own.num_beams, own.end, own.banned.as_slice()), (2, 7, &[5, 273][..]));
     assert_eq!(own.early_stopping, EarlyStopping::Never);
     assert!(own.no_doubled_words && !old.no_doubled_words);
+    assert_eq!((own.lexical_weight, old.lexical_weight), (0.25, 0.0));
     for bad in [
         r#"{"bad_words_ids": [[1, 2]]}"#,
         r#"{"num_beams": 0}"#,
         r#"{"repetition_penalty": 0}"#,
+        r#"{"lexical_weight": 1}"#,
+        r#"{"lexical_weight": -0.1}"#,
         r#"{"eos_token_id": 274}"#,
         r#"{"no_doubled_words": 1}"#,
         r#"{"suppress_tokens": 5}"#,

@@ -21,6 +21,8 @@ pub(in crate::native) struct Ranking {
     pub(in crate::native) top: Vec<(usize, f32)>,
     /// Columns whose logits are wanted, with them; those that are not ranked stay at -∞.
     pub(in crate::native) probes: Vec<(usize, f32)>,
+    /// The places of the probes in rising order of their columns, and how many of them have been passed.
+    rising: (Vec<usize>, usize),
     /// The largest logit so far.
     largest: f32,
     /// Lane by lane: `Σ exp(logit - largest)`.
@@ -30,8 +32,11 @@ pub(in crate::native) struct Ranking {
 impl Ranking {
     /// Starts a row.
     pub(in crate::native) fn new(wanted: usize, probes: Vec<usize>) -> Self {
+        let mut rising: Vec<usize> = (0..probes.len()).collect();
+        rising.sort_by_key(|&at| probes[at]);
         Ranking {
             wanted,
+            rising: (rising, 0),
             top: Vec::with_capacity(wanted.min(1024) + 1),
             probes: probes.into_iter().map(|column| (column, f32::NEG_INFINITY)).collect(),
             largest: f32::NEG_INFINITY,
@@ -153,10 +158,12 @@ impl Ranking {
             total = total.add(exponential(L::load(v).sub(largest)));
         }
         total.store(&mut self.sums);
-        for (column, logit) in &mut self.probes {
-            if (first..first + sums.len()).contains(column) {
-                *logit = logits[*column - first];
-            }
+        let (rising, passed) = &mut self.rising;
+        while let Some((column, logit)) = rising.get(*passed).map(|&at| &mut self.probes[at])
+            && *column < first + sums.len()
+        {
+            *logit = logits[*column - first];
+            *passed += 1;
         }
     }
 }

@@ -40,5 +40,7 @@ cp "$work/data/prior.npy" "$work/more/"
 "$python" "$here/adopt.py" "$work/model-int8" "$work/second" --encoder 2 --inner 192
 "$python" "$here/train.py" "$work/more" "$work/second" 10 steps=10 init=0 again=1 workers=2 meet=3 bf16=1 width=64 inner=192 \
     decoder_inner=128 heads=4 encoder=2 decoder=1 tokens=1000 warm=2 sampled=500 dev="$work/held"
-"$python" "$here/export.py" "$work/more" "$work/second" "$work/model-second"
+"$python" "$here/adopt.py" "$work/model-int8" "$work/first" --encoder 2 --inner 192
+"$python" "$here/average.py" "$work/second" "$work/first" "$work/mean"
+"$python" "$here/export.py" "$work/more" "$work/mean" "$work/model-second"
 echo "finished in $work"

@@ -1,6 +1,6 @@
 """Pairs of two sentences, made of the shorter ones: DATA/pairs.npz and DATA/links.txt grow.
 
-join.py DATA [--share 0.05] [--count 40000] [--from 2] [--longest 32] [--seed 1]
+join.py DATA [--share 0.05] [--count 40000] [--from 0.5] [--longest 32] [--seed 1]
 
 A model that seldom sees a long sentence forgets the end of it. Two pairs that follow each other at random make one
 of twice the length, links and all; together they weigh `--share` of the epoch.

@@ -14,14 +14,14 @@ import random
 import re
 
 AR_WORD = re.compile(r"[\u0621-\u064a]+")
-CALENDAR = set("January February March April May June July August September October November December Monday Tuesday "
-               "Wednesday Thursday Friday Saturday Sunday".split())
+EN_MONTHS = "January February March April May June July August September October November December".split()
+CALENDAR = {*EN_MONTHS, *"Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()}
 FIGURE = re.compile(r"(?<![\w.,:/-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w:/-]|[.,]\d)")
 MONTHS = dict(zip("يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split(),
                   "كانون الثاني,شباط,آذار,نيسان,أيار,حزيران,تموز,آب,أيلول,تشرين الأول,تشرين الثاني,كانون الأول".split(",")))
 MONTHS |= {other: name for name, other in MONTHS.items()}
 MONTH = re.compile(rf"(?<![\u0621-\u064a/])({'|'.join(MONTHS)})(?![\u0621-\u064a/])")
-EN_MONTH = re.compile("|".join("January February March April May June July August September October November December".split()))
+EN_MONTH = re.compile("|".join(EN_MONTHS))
 EN_WORD = re.compile(r"(?<![\w'’-])[A-ZÀ-Þ][\w’'-]*[\w]")
 
 

@@ -32,8 +32,8 @@ pub(crate) struct Adjustment {
     forced: Option<TokenId>,
     /// The token before the next one.
     last: TokenId,
-    /// What the lexical table adds to tokens, ascending.
-    shares: Vec<(TokenId, f32)>,
+    /// The tokens that the lexical table makes likelier, ascending, with their logits after that.
+    mixed: Vec<(TokenId, f32)>,
 }
 
 /// Working memory for [`Adjustment::plan`], shared by all rows.
@@ -148,15 +148,13 @@ impl Adjustment {
         let kept = self.mix(options, glosses, scores);
         let rules = self.banned.len();
         let ruled = &self.probes[..rules];
-        let share = |token: TokenId| self.shares.binary_search_by_key(&token, |(token, _)| *token).ok();
-        let mixed = |token: TokenId, logit: f32| match share(token) {
-            Some(at) => ((logit - total + kept).exp() + self.shares[at].1).ln() + total,
-            None => logit + kept,
+        let mixed = |token: TokenId| {
+            self.mixed.binary_search_by_key(&token, |(token, _)| *token).ok().map(|at| self.mixed[at].1)
         };
         // What the rules leave of the whole probability.
         let mut mass = 1.0;
         for ((&token, &banned), &logit) in ruled.iter().zip(&self.banned).zip(&scores.probes) {
-            let logit = mixed(token, logit);
+            let logit = mixed(token).unwrap_or(logit + kept);
             mass -= f64::from(logit - total).exp();
             if !banned {
                 let log_prob = penalised(logit, total, options);
@@ -165,14 +163,10 @@ impl Adjustment {
             }
         }
         let is_free = |token: TokenId| ruled.binary_search(&token).is_err();
-        for (&token, &logit) in self.probes[rules..].iter().zip(&scores.probes[rules..]) {
-            if share(token).is_some() && is_free(token) {
-                candidates.push(Candidate { token, log_prob: mixed(token, logit) - total });
-            }
-        }
-        let untouched = scores.top.iter().filter(|(token, _)| is_free(*token) && share(*token).is_none());
-        candidates
-            .extend(untouched.take(wanted).map(|&(token, logit)| Candidate { token, log_prob: logit + kept - total }));
+        let likelier = self.mixed.iter().copied().filter(|(token, _)| is_free(*token));
+        let untouched = scores.top.iter().filter(|(token, _)| is_free(*token) && mixed(*token).is_none());
+        let untouched = untouched.take(wanted).map(|(token, logit)| (*token, logit + kept));
+        candidates.extend(likelier.chain(untouched).map(|(token, logit)| Candidate { token, log_prob: logit - total }));
         candidates.retain(|candidate| candidate.log_prob > f32::NEG_INFINITY);
         candidates.sort_unstable_by(|a, b| b.log_prob.total_cmp(&a.log_prob).then(a.token.cmp(&b.token)));
 
@@ -193,23 +187,24 @@ impl Adjustment {
         Ok(())
     }
 
-    /// Works out what the lexical table adds to the tokens, and the logarithm of what it leaves of the model's own
-    /// probabilities.
+    /// Mixes the lexical table in: works out the logits of the tokens it makes likelier, and returns what it adds to those
+    /// of all others.
     fn mix(&mut self, options: &SearchOptions, glosses: &Glosses, scores: &RowScores) -> f32 {
-        self.shares.clear();
+        self.mixed.clear();
         let Some(lexical) = &options.lexical else { return 0.0 };
-        glosses.shares(self.last, &scores.attention, &mut self.shares);
+        glosses.shares(self.last, &scores.attention, &mut self.mixed);
         let rules = self.banned.len();
         let (tokens, logits) = (&self.probes[rules..], &scores.probes[rules..]);
+        let logit = |token: TokenId| tokens.binary_search(&token).map_or(f32::NEG_INFINITY, |at| logits[at]);
         // A token that the model can never produce stays out.
-        let possible = |token: &TokenId| tokens.binary_search(token).is_ok_and(|at| logits[at] > f32::NEG_INFINITY);
-        self.shares.retain(|(token, share)| *share > 0.0 && possible(token));
-        let mut added = 0.0;
-        for (_, share) in &mut self.shares {
-            *share *= lexical.weight;
-            added += *share;
+        self.mixed.retain(|(token, share)| *share > 0.0 && logit(*token) > f32::NEG_INFINITY);
+        let added: f32 = self.mixed.iter().map(|(_, share)| share * lexical.weight).sum();
+        let kept = (1.0 - added).max(f32::MIN_POSITIVE).ln();
+        let total = scores.log_sum_exp;
+        for (token, share) in &mut self.mixed {
+            *share = ((logit(*token) - total + kept).exp() + *share * lexical.weight).ln() + total;
         }
-        (1.0 - added).max(f32::MIN_POSITIVE).ln()
+        kept
     }
 }
 

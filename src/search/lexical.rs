@@ -90,17 +90,8 @@ impl LexicalTable {
                 end += source[end..].iter().take_while(|&&piece| part(piece) == WordPart::Inside).count();
                 let key: Vec<String> = source[start..end].iter().map(TokenId::to_string).collect();
                 if let Some((_, line)) = self.words.find(&key.join(",")) {
-                    let list = line.split('\t').nth(1).unwrap_or("");
-                    let inside = |gloss: &Gloss| gloss.pieces.iter().all(|&piece| (piece as usize) < vocabulary);
                     glosses.word_of[start..end].fill(Some(glosses.words.len()));
-                    let mut known: Vec<Gloss> = list.split(' ').filter_map(gloss).filter(inside).collect();
-                    let total: f32 = known.iter().map(|gloss| gloss.probability).sum();
-                    if total > 1.0 {
-                        for gloss in &mut known {
-                            gloss.probability /= total;
-                        }
-                    }
-                    glosses.words.push(known);
+                    glosses.words.push(target_words(line, vocabulary));
                 }
             }
             start = end;
@@ -110,6 +101,18 @@ impl LexicalTable {
         glosses.first.dedup();
         glosses
     }
+}
+
+/// The target words of a line, with probabilities that sum to 1 at most.
+fn target_words(line: &str, vocabulary: usize) -> Vec<Gloss> {
+    let inside = |gloss: &Gloss| gloss.pieces.iter().all(|&piece| (piece as usize) < vocabulary);
+    let list = line.split('\t').nth(1).unwrap_or("");
+    let mut words: Vec<Gloss> = list.split(' ').filter_map(gloss).filter(inside).collect();
+    let total = words.iter().map(|gloss| gloss.probability).sum::<f32>().max(1.0);
+    for gloss in &mut words {
+        gloss.probability /= total;
+    }
+    words
 }
 
 /// One target word: `9,10:204`.

@@ -484,17 +484,9 @@ fn the_version_tells_the_kernel_in_detail() {
 fn a_lexical_weight_wants_a_table() {
     assert_fails(&translate(&["--lexical-weight", "0.3"], b""), 69, &["lexical.zst", "--lexical-weight 0"]);
     assert_succeeds(&translate(&["--lexical-weight", "0"], ARTICLE.as_bytes()));
-    let folder = TempDir::new().unwrap();
-    for entry in std::fs::read_dir(MODEL).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
+    let folder = changed_model("config.json", Some);
     std::fs::write(folder.path().join("lexical.zst"), b"no table").unwrap();
-    let with = |weight: &str| {
-        let mut command = tarjim();
-        command.args(["translate", "--lexical-weight", weight, "--model"]).arg(folder.path());
-        run(command, ARTICLE.as_bytes())
-    };
+    let with = |weight: &str| translate_with(folder.path(), &["--lexical-weight", weight], ARTICLE.as_bytes());
     assert_fails(&with("0.3"), 69, &["lexical.zst"]);
     let table = zstd::encode_all("tarjim lexical 1\nwords 0\n".as_bytes(), 3).unwrap();
     std::fs::write(folder.path().join("lexical.zst"), table).unwrap();

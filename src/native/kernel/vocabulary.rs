@@ -1,5 +1,7 @@
 //! The output layer, fused with the search for the best tokens: logits exist a few columns at a time only.
 
+use std::cmp::Reverse;
+
 use super::activations::Activations;
 use super::isa::{Isa, Operation};
 use super::lanes::{Lanes, exponential};
@@ -21,8 +23,8 @@ pub(in crate::native) struct Ranking {
     pub(in crate::native) top: Vec<(usize, f32)>,
     /// Columns whose logits are wanted, with them; those that are not ranked stay at -∞.
     pub(in crate::native) probes: Vec<(usize, f32)>,
-    /// The places of the probes in rising order of their columns, and how many of them have been passed.
-    rising: (Vec<usize>, usize),
+    /// The places of the probes that have not been met yet, the first column last.
+    ahead: Vec<usize>,
     /// The largest logit so far.
     largest: f32,
     /// Lane by lane: `Σ exp(logit - largest)`.
@@ -32,11 +34,11 @@ pub(in crate::native) struct Ranking {
 impl Ranking {
     /// Starts a row.
     pub(in crate::native) fn new(wanted: usize, probes: Vec<usize>) -> Self {
-        let mut rising: Vec<usize> = (0..probes.len()).collect();
-        rising.sort_by_key(|&at| probes[at]);
+        let mut ahead: Vec<usize> = (0..probes.len()).collect();
+        ahead.sort_by_key(|&at| Reverse(probes[at]));
         Ranking {
             wanted,
-            rising: (rising, 0),
+            ahead,
             top: Vec::with_capacity(wanted.min(1024) + 1),
             probes: probes.into_iter().map(|column| (column, f32::NEG_INFINITY)).collect(),
             largest: f32::NEG_INFINITY,
@@ -158,12 +160,9 @@ impl Ranking {
             total = total.add(exponential(L::load(v).sub(largest)));
         }
         total.store(&mut self.sums);
-        let (rising, passed) = &mut self.rising;
-        while let Some((column, logit)) = rising.get(*passed).map(|&at| &mut self.probes[at])
-            && *column < first + sums.len()
-        {
+        while let Some(at) = self.ahead.pop_if(|at| self.probes[*at].0 < first + sums.len()) {
+            let (column, logit) = &mut self.probes[at];
             *logit = logits[*column - first];
-            *passed += 1;
         }
     }
 }

@@ -10,11 +10,15 @@ once are left out. Needs the package zstandard.
 """
 import argparse
 import collections
+import pathlib
 import re
+import sys
 import unicodedata
 
-import zstandard
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "train"))
+import listing
 
+LISTS = "targets", "sources"
 WEIGHTS = "lexicon=0.4 resemblance=4.6 equality=3.1 distance=4 attention=0.65 neighbours=2.5 null=-6 null_count=1"
 MARKS = {"،": ",", "؛": ";", "؟": "?", "٪": "%", "“": '"', "”": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "…": "..."}
 FOLDED = {**{ord(c): "ا" for c in "أإآٱ"}, ord("ى"): "ي", ord("ـ"): None, 0x670: None, **{c: None for c in range(0x64B, 0x660)}}
@@ -86,14 +90,13 @@ def count(arabic, english, links, least):
             kept[a].append((e, n))
     targets = sorted({e for entries in kept.values() for e, _ in entries})
     index = {e: at for at, e in enumerate(targets)}
-    out = ["tarjim lexicon 1", "weights " + WEIGHTS, f"targets {len(targets)}"]
-    out += [f"{e}\t{seen[1][e]}\t{linked[1][e]}" for e in targets]
-    out.append(f"sources {len(kept)}")
+    targets = [f"{e}\t{seen[1][e]}\t{linked[1][e]}" for e in targets]
+    sources = []
     for a in sorted(kept):
         entries = " ".join(f"{index[e]}:{n}" for e, n in sorted(kept[a], key=lambda entry: index[entry[0]]))
-        out.append(f"{a}\t{seen[0][a]}\t{linked[0][a]}\t{entries}")
+        sources.append(f"{a}\t{seen[0][a]}\t{linked[0][a]}\t{entries}")
     print(f"{len(kept)} source stems, {len(targets)} target stems, {sum(map(len, kept.values()))} pairs")
-    return "\n".join(out) + "\n"
+    return targets, sources
 
 
 def main():
@@ -104,13 +107,11 @@ def main():
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     if len(arguments.files) == 1:
-        text = zstandard.ZstdDecompressor().stream_reader(open(arguments.files[0], "rb")).read().decode()
+        _, lists = listing.unpack(pathlib.Path(arguments.files[0]).read_bytes(), LISTS)
     else:
-        text = count(*arguments.files, arguments.least)
-    head, weights, rest = text.split("\n", 2)
-    text = f"{head}\nweights {arguments.weights}\n{rest}"
-    with open(arguments.output, "wb") as file:
-        file.write(zstandard.ZstdCompressor(level=19).compress(text.encode()))
+        lists = count(*arguments.files, arguments.least)
+    heading = ["tarjim lexicon 2", f"weights {arguments.weights}"]
+    pathlib.Path(arguments.output).write_bytes(listing.pack(heading, zip(LISTS, lists)))
 
 
 if __name__ == "__main__":

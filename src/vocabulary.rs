@@ -12,6 +12,7 @@ mod sentencepiece;
 mod surface;
 mod trie;
 mod unigram;
+mod word_pieces;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use index::{Entries, Index};
 pub use decoding::Decoded;
 pub use piece::PieceKind;
 pub use sentencepiece::{Encoded, EncodedPiece, SentencePiece};
+pub use word_pieces::WordPieces;
 
 /// Turns text into a model's ids and back, for both languages.
 ///
@@ -86,17 +88,6 @@ impl Side {
         };
         encoded.pieces.iter().map(|piece| (id(piece), piece.span)).collect()
     }
-}
-
-/// What a piece is to a word of letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WordPart {
-    /// It begins one.
-    Beginning,
-    /// It goes on with one.
-    Inside,
-    /// Neither: a mark, a figure, the end.
-    None,
 }
 
 impl Vocabulary {
@@ -245,15 +236,9 @@ impl Vocabulary {
         self.target_pieces(|piece| piece.strip_prefix('▁').is_some_and(|word| word.starts_with(char::is_alphabetic)))
     }
 
-    /// What each source piece, by id, is to a word of letters.
-    pub fn source_word_parts(&self) -> Vec<WordPart> {
-        let part = |piece: &str| match piece.strip_prefix('▁') {
-            Some(rest) if rest.chars().all(char::is_alphabetic) => WordPart::Beginning,
-            None if piece.chars().all(char::is_alphabetic) => WordPart::Inside,
-            _ => WordPart::None,
-        };
-        let pieces = (0..self.source_len() as TokenId).map(|id| self.source.index.piece(id));
-        pieces.map(|piece| piece.map_or(WordPart::None, part)).collect()
+    /// The source pieces as parts of words.
+    pub fn source_word_pieces(&self) -> WordPieces {
+        WordPieces::new((0..self.source_len() as TokenId).map(|id| self.source.index.piece(id)))
     }
 
     /// The target pieces of digits, by ascending id.

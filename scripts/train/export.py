@@ -19,7 +19,7 @@ from model import Marian
 
 GENERATION = dict(num_beams=4, max_length=256, length_penalty=1.0, no_repeat_ngram_size=3, no_doubled_words=True,
                   renormalize_logits=True)
-LEXICAL_WEIGHT = 0.2  # of the lexical table in the search
+LEXICAL_WEIGHT = 0.5  # of the lexical table in the search
 
 
 def slim_vocabulary(source, target):

@@ -2,10 +2,9 @@
 
 lexical.py DATA [--least 2] [--most 4] [--from 0.1]
 
-To be run before `vary.py`, whose copies would count again. A word is a run of pieces of letters; what `tarjim` looks up
-are the pieces of a source word. The probability of a target word is its links over all of the source word, or over the
-times that was seen if those are more, and one, so that a word seen once says little. The form of the file is told in
-`src/search/lexical.rs`.
+To be run before `vary.py`, whose copies would count again. A word is a run of pieces of letters. The probability of a
+target word is its links over all of the source word, or over the times that was seen if those are more, and one, so that
+a word seen once says little. The form of the file is told in `src/search/lexical/table.rs`.
 """
 import argparse
 import collections
@@ -13,9 +12,13 @@ import pathlib
 
 import numpy as np
 import sentencepiece as spm
-import zstandard
+
+import listing
 
 LEAST_SHARE = 0.05  # of a word: rarer translations are mostly wrong links
+# What Arabic words may have before and behind their stems, with what the stem has in its place.
+PREFIXES = "و ف ال ب ل ك س بال:ال كال:ال لل:ال لل وال وال:ال فال:ال وب ول وس فب فل وبال:ال ولل:ال ولل"
+SUFFIXES = "ه ها هم هما هن نا ك كم ي ته:ة تها:ة تهم:ة تنا:ة تي:ة ا ين ون ان ات ات:ة ة تين:ة تان:ة ي:ون يه:ي"
 
 
 def runs(pieces, units):
@@ -47,7 +50,7 @@ def main():
         if arrays["weights"][n] < a.weighty:
             continue
         source, target = runs(*side("source", n)), runs(*side("target", n))
-        source = {unit: tuple(pieces) for unit, pieces in source.items() if word(pieces)}
+        source = {unit: "".join(names[p] for p in pieces).replace("▁", "") for unit, pieces in source.items() if word(pieces)}
         seen.update(source.values())
         for link in line.split():
             x, y = map(int, link.split("-"))
@@ -55,19 +58,18 @@ def main():
                 linked.setdefault(source[x], collections.Counter())[tuple(target[y])] += 1
     lines = []
     for source, targets in linked.items():
-        if sum(targets.values()) < a.least:
+        if not source or sum(targets.values()) < a.least:
             continue
         total = max(seen[source], sum(targets.values())) + 1  # some have an article beside their noun
         shares = [(target, round(1000 * count / total)) for target, count in targets.most_common(a.most)]
         shares = [(target, share) for target, share in shares if share >= 1000 * LEAST_SHARE]
         if shares:
             glosses = " ".join(",".join(map(str, target)) + f":{share}" for target, share in shares)
-            lines.append((",".join(map(str, source)), glosses))
-    lines.sort(key=lambda line: line[0].encode())
-    text = f"tarjim lexical 1\nwords {len(lines)}\n" + "".join(f"{key}\t{glosses}\n" for key, glosses in lines)
-    packed = zstandard.ZstdCompressor(level=19).compress(text.encode())
+            lines.append(f"{source}\t{glosses}")
+    lines.sort(key=lambda line: line.split("\t")[0].encode())
+    packed = listing.pack(["tarjim lexical 2", f"prefixes {PREFIXES}", f"suffixes {SUFFIXES}"], [("words", lines)])
     (a.data / "lexical.zst").write_bytes(packed)
-    print(f"{len(lines)} words, {len(text) / 1e6:.1f} MB of text, {len(packed) / 1e6:.2f} MB packed")
+    print(f"{len(lines)} words, {len(packed) / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -5,28 +5,27 @@
 //! [`Lexicon`] holds the counts; [`Lexicon::refine`] weighs them against the attention and gives a sharper [`Matrix`].
 //! It belongs to the language pair, not to a model, and works without attention too.
 //!
-//! The file `lexicon.zst` is Zstandard over lines of text, written by `scripts/make_lexicon.py`:
+//! The file `lexicon.zst` has two lists (`src/listing.rs`), `targets` and `sources`, and is written by
+//! `scripts/make_lexicon.py`:
 //!
 //! ```text
-//! tarjim lexicon 1
+//! tarjim lexicon 2
 //! weights lexicon=0.4 resemblance=4.6 equality=3.1 distance=4 attention=0.65 neighbours=2.5 null=-6 null_count=1
-//! targets 2
+//!
 //! briti<TAB>120<TAB>118                     stem, how often it was seen, how often it was linked
 //! queen<TAB>90<TAB>85
-//! sources 1
+//!
 //! ملكة<TAB>80<TAB>79<TAB>1:77 0:2           the same, then `target:links` by the target's line
 //! ```
-//!
-//! Both lists are in the order of their stems' bytes: a word is looked up in the text itself, so that reading the
-//! lexicon costs a start of the command next to nothing.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::Matrix;
 use super::resemblance::{self, Form};
 use super::stem;
 use crate::error::{Error, ErrorKind, Result};
-use crate::listing::{self, Listing};
+use crate::listing::{Listing, Packed};
 use crate::span::Span;
 
 /// The lexicon of Arabic and English, compiled in with the default model.
@@ -34,6 +33,9 @@ use crate::span::Span;
 const BUILTIN: &[u8] = include_bytes!("../../models/lexicon.zst");
 #[cfg(not(feature = "embedded-model"))]
 const BUILTIN: &[u8] = &[];
+
+/// The first line of the file.
+const HEADING: &str = "tarjim lexicon 2";
 
 /// A count this small tells little: it is added to what a probability is divided by.
 const SMOOTHING: f32 = 3.0;
@@ -109,46 +111,40 @@ impl Lexicon {
     pub fn builtin() -> Option<&'static Lexicon> {
         static LEXICON: OnceLock<Option<Lexicon>> = OnceLock::new();
         // A file of our own that can't be read is found by the tests, not by users.
-        LEXICON.get_or_init(|| Lexicon::read(BUILTIN).ok()).as_ref()
+        LEXICON.get_or_init(|| Lexicon::read(BUILTIN.into()).ok()).as_ref()
     }
 
     /// Reads `lexicon.zst`.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] naming the line, when it is not what it should be.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let lexicon = Lexicon::read(bytes)?;
-        lexicon.check().map_err(|(line, what)| broken(&format!("line {line}: {what}")))?;
+    pub fn parse(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
+        let lexicon = Lexicon::read(bytes.into())?;
+        lexicon.check().map_err(|what| broken(&what))?;
         Ok(lexicon)
     }
 
     /// Finds the lists without reading their lines.
-    fn read(bytes: &[u8]) -> Result<Self> {
-        let text = listing::unpacked(bytes).map_err(|error| broken(&error.to_string()))?;
-        Lexicon::split(&text).map_err(|(line, what)| broken(&format!("line {line}: {what}")))
+    fn read(bytes: Cow<'static, [u8]>) -> Result<Self> {
+        Lexicon::open(bytes).map_err(|what| broken(&what))
     }
 
-    fn split(text: &str) -> Result<Self, (usize, String)> {
-        let missing = |at: usize, what: &str| (at, format!("expected {what}"));
-        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-        if first != "tarjim lexicon 1" {
-            return Err(missing(1, "`tarjim lexicon 1`"));
+    fn open(bytes: Cow<'static, [u8]>) -> Result<Self, String> {
+        let mut file = Packed::new(bytes)?;
+        if file.line() != HEADING {
+            return Err(format!("line 1: expected `{HEADING}`"));
         }
-        let (line, rest) = rest.split_once('\n').ok_or_else(|| missing(2, "the weights"))?;
-        let weights = Weights::parse(line).map_err(|what| (2, what))?;
-        let (targets, rest) = Listing::take(rest, "targets", 3)?;
-        let (sources, _) = Listing::take(rest, "sources", 4 + targets.len())?;
-        Ok(Lexicon { weights, sources, targets })
+        let weights = Weights::parse(file.line()).map_err(|what| format!("line 2: {what}"))?;
+        Ok(Lexicon { weights, targets: file.list("targets")?, sources: file.list("sources")? })
     }
 
-    /// What is wrong with the lists, and in which line.
-    fn check(&self) -> Result<(), (usize, String)> {
-        let first_target = 4;
-        for (list, first) in [(&self.targets, first_target), (&self.sources, first_target + 1 + self.targets.len())] {
+    /// What is wrong with the lists, and in which line of which.
+    fn check(&self) -> Result<(), String> {
+        for (name, list) in [("targets", &self.targets), ("sources", &self.sources)] {
             let mut before = "";
-            for at in 0..list.len() {
-                let broken = |what: &str| (first + at, format!("expected {what}"));
-                let (stem, count, links) = entry(list.line(at)).ok_or_else(|| broken("a stem and two numbers"))?;
+            for (at, line) in list.lines().enumerate() {
+                let broken = |what: &str| format!("{name}, line {}: expected {what}", at + 1);
+                let (stem, count, links) = entry(line?).ok_or_else(|| broken("a stem and two numbers"))?;
                 if count.linked > count.seen {
                     return Err(broken("no more links than the word was seen"));
                 }
@@ -187,8 +183,10 @@ impl Lexicon {
                 format!("attention over {found}, expected {columns} and {rows}"),
             ));
         }
-        let sources: Vec<SourceWord> = source_words.iter().map(|word| self.source_word(word.of(source))).collect();
-        let targets: Vec<TargetWord> = target_words.iter().map(|word| self.target_word(word.of(target))).collect();
+        let sources: Vec<SourceWord> =
+            source_words.iter().map(|word| self.source_word(word.of(source))).collect::<Result<_>>()?;
+        let targets: Vec<TargetWord> =
+            target_words.iter().map(|word| self.target_word(word.of(target))).collect::<Result<_>>()?;
         let mut scores = Grid::zeros(rows, columns);
         let distance_weight = self.weights.distance * (rows.max(columns) as f32 / SHORT).min(1.0);
         for (t, word) in targets.iter().enumerate() {
@@ -219,21 +217,22 @@ impl Lexicon {
         Matrix::from_rows(&rows)
     }
 
-    fn source_word(&self, word: &str) -> SourceWord {
-        let (count, links) = match self.sources.find(&stem::arabic(word)).and_then(|(_, line)| entry(line)) {
+    fn source_word(&self, word: &str) -> Result<SourceWord> {
+        let found = self.sources.find(&stem::arabic(word)).map_err(|what| broken(&what))?;
+        let (count, links) = match found.and_then(|(_, line)| entry(line)) {
             Some((_, count, links)) => (count, links.split_whitespace().filter_map(pair).collect()),
             None => (Count::default(), Vec::new()),
         };
-        SourceWord { count, links, form: Form::arabic(word) }
+        Ok(SourceWord { count, links, form: Form::arabic(word) })
     }
 
-    fn target_word(&self, word: &str) -> TargetWord {
-        let found = self.targets.find(&stem::english(word));
+    fn target_word(&self, word: &str) -> Result<TargetWord> {
+        let found = self.targets.find(&stem::english(word)).map_err(|what| broken(&what))?;
         let (id, count) = match found.and_then(|(at, line)| Some((at, entry(line)?.1))) {
             Some((at, count)) => (Some(at as u32), count),
             None => (None, Count::default()),
         };
-        TargetWord { id, count, form: Form::english(word) }
+        Ok(TargetWord { id, count, form: Form::english(word) })
     }
 
     fn score(&self, source: &SourceWord, target: &TargetWord) -> f32 {
@@ -407,17 +406,26 @@ impl Grid {
 mod tests {
     use super::*;
     use crate::alignment::{LinkForm, pharaoh};
+    use crate::listing::tests::packed;
     use crate::words::words;
     use proptest::prelude::*;
 
-    const TEXT: &str = "tarjim lexicon 1\n\
-        weights lexicon=0.43 resemblance=6 equality=3.2 distance=5.4 attention=0.3 neighbours=2.5 null=-6 null_count=0.4\n\
-        targets 4\nqueen\t90\t85\nschoo\t70\t66\nthe\t900\t300\nvisit\t50\t45\n\
-        sources 3\nزارت\t40\t40\t3:38\nمدرسة\t60\t59\t1:55 2:9\nملكة\t80\t79\t0:77\n";
+    const WEIGHTS: &str =
+        "lexicon=0.43 resemblance=6 equality=3.2 distance=5.4 attention=0.3 neighbours=2.5 null=-6 null_count=0.4";
+    const TARGETS: [&str; 4] = ["queen\t90\t85", "schoo\t70\t66", "the\t900\t300", "visit\t50\t45"];
+    const SOURCES: [&str; 3] = ["زارت\t40\t40\t3:38", "مدرسة\t60\t59\t1:55 2:9", "ملكة\t80\t79\t0:77"];
+
+    /// The file, with something exchanged in it.
+    fn file(from: &str, to: &str) -> Vec<u8> {
+        let exchanged = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| line.replace(from, to)).collect() };
+        let (targets, sources) = (exchanged(&TARGETS), exchanged(&SOURCES));
+        let [targets, sources] = [&targets, &sources].map(|list| list.iter().map(String::as_str).collect::<Vec<_>>());
+        let heading = format!("tarjim lexicon 2\nweights {WEIGHTS}\n").replace(from, to);
+        packed(&heading, &[("targets", &targets), (if from == "sources" { to } else { "sources" }, &sources)], 2)
+    }
 
     fn lexicon() -> Lexicon {
-        let compressed = zstd::encode_all(TEXT.as_bytes(), 3).unwrap();
-        Lexicon::parse(&compressed).unwrap()
+        Lexicon::parse(file("-", "-")).unwrap()
     }
 
     fn links(attention: Option<&Matrix>, source: &str, target: &str) -> String {
@@ -471,18 +479,15 @@ mod tests {
     #[test]
     fn a_broken_file_is_refused() {
         for (from, to, expected) in [
-            ("tarjim lexicon 1", "tarjim lexicon 2", "line 1"),
+            ("tarjim lexicon 2", "tarjim lexicon 1", "line 1"),
             ("null=-6", "null=NaN", "line 2"),
             ("null=-6", "nil=-6", "line 2"),
-            ("targets 4", "targets 40", "ends before"),
-            ("targets 4", "targets 3", "line 7: expected `sources`"),
-            ("90\t85", "85\t90", "line 4"),
-            ("0:77", "9:77", "line 11"),
-            ("sources 3", "sources 4", "ends before"),
-            ("schoo", "zchoo", "line 6: expected a stem after"),
+            ("sources", "springs", "expected `sources`"),
+            ("90\t85", "85\t90", "targets, line 1"),
+            ("0:77", "9:77", "sources, line 3"),
+            ("schoo", "zchoo", "targets, line 3: expected a stem after"),
         ] {
-            let compressed = zstd::encode_all(TEXT.replace(from, to).as_bytes(), 3).unwrap();
-            let error = Lexicon::parse(&compressed).unwrap_err().to_string();
+            let error = Lexicon::parse(file(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{to}: {error}");
         }
         assert_eq!(Lexicon::parse(b"no zstd").unwrap_err().kind(), ErrorKind::Model);

@@ -72,7 +72,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
 
-    /// How much the model's table of single words counts in the search, from 0 (not at all) to less than 1
+    /// How much the model's table of single words counts where the model is in doubt, from 0 (not at all) to less than 1
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
     lexical_weight: Option<f32>,
 

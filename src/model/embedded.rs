@@ -25,8 +25,9 @@ mod tests {
     use crate::candle::CandleEngine;
     use crate::confidence::Calibration;
     use crate::model::{EngineOptions, MarianWeights, Matrix, ModelFiles};
-    use crate::search::LexicalTable;
+    use crate::search::{Lexical, LexicalTable};
     use crate::vocabulary::Vocabulary;
+    use std::sync::Arc;
 
     #[test]
     fn the_default_model_is_whole_and_used_in_place() {
@@ -52,10 +53,11 @@ mod tests {
         let [source, target, ids] = ["source.spm", "target.spm", "vocab.json"].map(|name| files.require(name).unwrap());
         let vocabulary = Vocabulary::from_bytes(&source, &target, &ids).unwrap();
         let table =
-            LexicalTable::parse(&files.require("lexical.zst").unwrap(), vocabulary.source_word_parts()).unwrap();
+            LexicalTable::parse(files.require("lexical.zst").unwrap(), vocabulary.source_word_pieces()).unwrap();
+        let lexical = Lexical { table: Arc::new(table), weight: 0.5 };
         for (word, expected) in [("الوزير", "▁minister"), ("الحكومة", "▁government"), ("مدرسة", "▁school")]
         {
-            let glosses = table.glosses(&vocabulary.encode_source(word).ids, vocabulary.len());
+            let glosses = lexical.glosses(&vocabulary.encode_source(word).ids, vocabulary.len()).unwrap();
             let mut tokens = Vec::new();
             glosses.next_tokens(0, &mut tokens);
             assert!(tokens.contains(&vocabulary.id(expected).unwrap()), "{word}: {tokens:?}");

@@ -56,7 +56,7 @@ pub struct GenerationConfig {
     pub renormalize: bool,
     /// When beam search stops.
     pub early_stopping: EarlyStopping,
-    /// How much `lexical.zst` counts beside the model, 0 to less than 1. A field of tarjim's own, `lexical_weight`.
+    /// How much `lexical.zst` counts where the model is in doubt, 0 to less than 1. A field of tarjim's own, `lexical_weight`.
     pub lexical_weight: f32,
 }
 

@@ -96,7 +96,7 @@ mod tests {
 
     /// The key at a position, in a sequence of bf16 numbers that are exact.
     fn key(arena: &PageArena, pages: &[u32], position: usize) -> f32 {
-        f32::from_bits(u32::from(arena.pages[pages[position / PAGE] as usize][position % PAGE]) << 16)
+        f32::from_bits(u32::from(arena.pages[pages[position / PAGE] as usize][2 * (position % PAGE)]) << 16)
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Adjustment {
                 format!("engine gave {} probes, expected {}", scores.probes.len(), self.probes.len()),
             ));
         }
-        let kept = self.mix(options, glosses, scores);
+        let kept = self.mix(glosses, scores);
         let rules = self.banned.len();
         let ruled = &self.probes[..rules];
         let mixed = |token: TokenId| {
@@ -189,20 +189,19 @@ impl Adjustment {
 
     /// Mixes the lexical table in: works out the logits of the tokens it makes likelier, and returns what it adds to those
     /// of all others.
-    fn mix(&mut self, options: &SearchOptions, glosses: &Glosses, scores: &RowScores) -> f32 {
-        self.mixed.clear();
-        let Some(lexical) = &options.lexical else { return 0.0 };
-        glosses.shares(self.last, &scores.attention, &mut self.mixed);
+    fn mix(&mut self, glosses: &Glosses, scores: &RowScores) -> f32 {
+        let total = scores.log_sum_exp;
+        let doubt = 1.0 - scores.top.first().map_or(0.0, |(_, logit)| (logit - total).exp());
+        glosses.shares(self.last, doubt, &scores.attention, &mut self.mixed);
         let rules = self.banned.len();
         let (tokens, logits) = (&self.probes[rules..], &scores.probes[rules..]);
         let logit = |token: TokenId| tokens.binary_search(&token).map_or(f32::NEG_INFINITY, |at| logits[at]);
         // A token that the model can never produce stays out.
         self.mixed.retain(|(token, share)| *share > 0.0 && logit(*token) > f32::NEG_INFINITY);
-        let added: f32 = self.mixed.iter().map(|(_, share)| share * lexical.weight).sum();
+        let added: f32 = self.mixed.iter().map(|(_, share)| share).sum();
         let kept = (1.0 - added).max(f32::MIN_POSITIVE).ln();
-        let total = scores.log_sum_exp;
         for (token, share) in &mut self.mixed {
-            *share = ((logit(*token) - total + kept).exp() + *share * lexical.weight).ln() + total;
+            *share = ((logit(*token) - total + kept).exp() + *share).ln() + total;
         }
         kept
     }
@@ -316,7 +315,7 @@ mod tests {
     fn the_lexical_table_revives_no_banned_and_no_impossible_token() {
         let lexical = crate::search::lexical::any_table(0.9);
         // Words 2, 16 and 4 of that table: the tokens 2 and 4, and the beginnings of others.
-        let glosses = lexical.table.glosses(&[2, 16, 4], 14);
+        let glosses = lexical.glosses(&[2, 16, 4], 14).unwrap();
         let mut options = SearchOptions {
             beam_size: 2,
             banned: vec![2],

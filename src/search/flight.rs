@@ -105,7 +105,7 @@ impl<'e> Flight<'e> {
             let words = waiting.source.len();
             let limit = self.options.limit(words, &self.dimensions);
             let glosses = match &self.options.lexical {
-                Some(lexical) => lexical.table.glosses(&waiting.source, self.dimensions.target_vocabulary),
+                Some(lexical) => lexical.glosses(&waiting.source, self.dimensions.target_vocabulary)?,
                 None => Glosses::default(),
             };
             let state = if self.options.beam_size == 1 {

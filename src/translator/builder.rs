@@ -223,8 +223,8 @@ impl TranslatorBuilder {
         self
     }
 
-    /// How much the model's `lexical.zst`, a table of what single words translate to, counts beside the model: from 0, which
-    /// leaves it out, to less than 1.
+    /// How much the model's `lexical.zst`, a table of what single words translate to, counts where the model is in doubt:
+    /// from 0, which leaves it out, to less than 1.
     #[must_use]
     pub fn lexical_weight(mut self, weight: f32) -> Self {
         self.lexical_weight = Some(weight);
@@ -411,7 +411,6 @@ impl TranslatorBuilder {
         })
     }
 
-    /// The model's own settings, the registry's over them, the caller's over both.
     /// The model's lexical table, where it counts for something.
     fn lexical(
         &self,
@@ -429,10 +428,11 @@ impl TranslatorBuilder {
             return Err(Error::new(ErrorKind::Model, message).with_hint("set the weight to 0 (`--lexical-weight 0`)"));
         };
         let table =
-            LexicalTable::parse(&bytes, vocabulary.source_word_parts()).map_err(|error| error.at(files.name()))?;
+            LexicalTable::parse(bytes, vocabulary.source_word_pieces()).map_err(|error| error.at(files.name()))?;
         Ok(Some(Lexical { table: Arc::new(table), weight }))
     }
 
+    /// The model's own settings, the registry's over them, the caller's over both.
     fn search_options(
         &self,
         generation: &GenerationConfig,

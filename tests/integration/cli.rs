@@ -488,7 +488,7 @@ fn a_lexical_weight_wants_a_table() {
     std::fs::write(folder.path().join("lexical.zst"), b"no table").unwrap();
     let with = |weight: &str| translate_with(folder.path(), &["--lexical-weight", weight], ARTICLE.as_bytes());
     assert_fails(&with("0.3"), 69, &["lexical.zst"]);
-    let table = zstd::encode_all("tarjim lexical 1\nwords 0\n".as_bytes(), 3).unwrap();
+    let table = zstd::encode_all("tarjim lexical 2\nprefixes\nsuffixes\nwords 0 0\n".as_bytes(), 3).unwrap();
     std::fs::write(folder.path().join("lexical.zst"), table).unwrap();
     assert_fails(&with("1"), 64, &["lexical weight is 1"]);
     assert_eq!(assert_succeeds(&with("0.3")), assert_succeeds(&translate(&[], ARTICLE.as_bytes())));

@@ -1,9 +1,10 @@
 //! Multi-head attention of a few queries over keys and values that lie in pages of eight positions.
 //!
 //! Keys and values are kept in bf16, which halves what must come from memory and costs less precision than the
-//! 8-bit products they came from. In a page a head's keys lie with eight positions side by side, its values row by
-//! row behind them, so both products run down the lanes without a sum across them. What a query gets is summed
-//! position after position, whether it is computed alone or with its neighbours.
+//! 8-bit products they came from. In a page a head's keys lie with eight positions side by side, two values of each at
+//! a time, and its values row by row behind them, so both products run down the lanes without a sum across them, and
+//! both are read sixteen numbers at once. What a query gets is summed position after position, whether it is computed
+//! alone or with its neighbours.
 
 use super::isa::Operation;
 use super::lanes::{Lanes, exponential};
@@ -25,7 +26,7 @@ fn to_bf16(value: f32) -> u16 {
 pub(in crate::native) struct PagedKeys<'a> {
     pub(in crate::native) arena: &'a [Box<[u16]>],
     pub(in crate::native) pages: &'a [u32],
-    /// Where in a page the layer begins: for each head `head_size · 8` keys, then `8 · head_size` values.
+    /// Where in a page the layer begins: for each head `head_size / 2 · 8 · 2` keys, then `8 · head_size` values.
     pub(in crate::native) start: usize,
 }
 
@@ -34,8 +35,10 @@ pub(in crate::native) fn write_position(layer: &mut [u16], head_size: usize, slo
     let heads = layer.chunks_exact_mut(2 * PAGE * head_size);
     for ((head, key), value) in heads.zip(key.chunks_exact(head_size)).zip(value.chunks_exact(head_size)) {
         let (keys, values) = head.split_at_mut(PAGE * head_size);
-        for (places, &k) in keys.as_chunks_mut::<PAGE>().0.iter_mut().zip(key) {
-            places[slot] = to_bf16(k);
+        let pairs = keys.as_chunks_mut::<{ 2 * PAGE }>().0.iter_mut().zip(key.as_chunks::<2>().0);
+        for (places, &[even, odd]) in pairs {
+            places[2 * slot] = to_bf16(even);
+            places[2 * slot + 1] = to_bf16(odd);
         }
         for (place, &v) in values[slot * head_size..].iter_mut().zip(value) {
             *place = to_bf16(v);
@@ -159,7 +162,7 @@ impl Attend<'_> {
 
     /// A head of a page: keys, then values.
     #[inline(always)]
-    fn page(&self, index: usize, head: usize) -> (&[[u16; 8]], &[u16]) {
+    fn page(&self, index: usize, head: usize) -> (&[[u16; 2 * PAGE]], &[u16]) {
         let half = PAGE * self.head_size;
         let page = &self.memory.arena[self.memory.pages[index] as usize];
         let (keys, values) = page[self.memory.start + head * 2 * half..][..2 * half].split_at(half);
@@ -177,18 +180,18 @@ impl Attend<'_> {
         scratch: &mut [f32],
     ) {
         let from = head * self.head_size;
-        let keys: [&[[u16; 8]]; P] = std::array::from_fn(|p| self.page(page + p, head).0);
+        let keys: [&[[u16; 2 * PAGE]]; P] = std::array::from_fn(|p| self.page(page + p, head).0);
         let queries: [&[f32]; Q] = std::array::from_fn(|q| {
             let at = (first + q) * self.stride + from;
             &self.queries[at..at + self.head_size]
         });
         let mut sums = [[L::splat(0.0); P]; Q];
-        for d in 0..self.head_size {
-            let keys: [L; P] = std::array::from_fn(|p| L::load_bf16(&keys[p][d]));
+        for pair in 0..self.head_size / 2 {
+            let keys: [[L; 2]; P] = std::array::from_fn(|p| L::load_bf16_pairs(&keys[p][pair]));
             for (sums, query) in sums.iter_mut().zip(&queries) {
-                let query = L::splat(query[d]);
+                let [even, odd] = [0, 1].map(|d| L::splat(query[2 * pair + d]));
                 for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum = key.mul_add(query, *sum);
+                    *sum = key[1].mul_add(odd, key[0].mul_add(even, *sum));
                 }
             }
         }
@@ -200,7 +203,7 @@ impl Attend<'_> {
         }
     }
 
-    /// Sums of the values under the weights of `Q` queries, for `V` vectors of a head.
+    /// Sums of the values under the weights of `Q` queries, for `V` vectors of a head: an even number of them, or one.
     #[inline(always)]
     fn gather<L: Lanes, const Q: usize, const V: usize>(
         &mut self,
@@ -219,8 +222,7 @@ impl Attend<'_> {
             let (_, values) = self.page(index, head);
             for slot in 0..(seen - index * PAGE).min(PAGE) {
                 let at = slot * self.head_size + vector * 8;
-                let (values, _) = values[at..at + V * 8].as_chunks::<8>();
-                let values: [L; V] = std::array::from_fn(|v| L::load_bf16(&values[v]));
+                let values = load::<L, V>(&values[at..at + V * 8]);
                 for (sums, weights) in sums.iter_mut().zip(&weights) {
                     let weight = L::splat(weights[index * PAGE + slot]);
                     for (sum, value) in sums.iter_mut().zip(values) {
@@ -231,10 +233,36 @@ impl Attend<'_> {
         }
         for (q, sums) in sums.iter().enumerate() {
             let (out, _) = self.out[(first + q) * inner + from..].as_chunks_mut::<8>();
-            for (sum, out) in sums.iter().zip(out) {
-                sum.store(out);
-            }
+            store(sums, out);
         }
+    }
+}
+
+/// `V` vectors of values; of each sixteen first those at even places, then those at odd ones.
+#[inline(always)]
+fn load<L: Lanes, const V: usize>(values: &[u16]) -> [L; V] {
+    let (pairs, rest) = values.as_chunks::<16>();
+    let mut vectors = [L::splat(0.0); V];
+    for (vectors, values) in vectors.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+        *vectors = L::load_bf16_pairs(values);
+    }
+    if let ([values], [.., last]) = (rest.as_chunks::<8>().0, &mut vectors[..]) {
+        *last = L::load_bf16(values);
+    }
+    vectors
+}
+
+/// Puts sums of what [`load`] gave where they belong.
+#[inline(always)]
+fn store<L: Lanes, const V: usize>(sums: &[L; V], out: &mut [[f32; 8]]) {
+    let (pairs, rest) = sums.as_chunks::<2>();
+    for ([even, odd], out) in pairs.iter().zip(out.as_chunks_mut::<2>().0) {
+        let [low, high] = even.interleave(*odd);
+        low.store(&mut out[0]);
+        high.store(&mut out[1]);
+    }
+    if let ([last], Some(out)) = (rest, out.get_mut(V - 1)) {
+        last.store(out);
     }
 }
 

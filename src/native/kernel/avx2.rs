@@ -175,6 +175,26 @@ impl Lanes for Avx2Lanes {
     }
 
     #[inline(always)]
+    fn load_bf16_pairs(from: &[u16; 16]) -> [Self; 2] {
+        // SAFETY: see `Avx2Lanes`; the reference covers the 32 bytes read.
+        unsafe {
+            let pairs = _mm256_loadu_si256(from.as_ptr().cast());
+            let odd = _mm256_and_si256(pairs, _mm256_set1_epi32(-0x1_0000));
+            [_mm256_slli_epi32::<16>(pairs), odd].map(|bits| Avx2Lanes(_mm256_castsi256_ps(bits)))
+        }
+    }
+
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: see `Avx2Lanes`.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
+            let (first, last) = (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high));
+            [Avx2Lanes(first), Avx2Lanes(last)]
+        }
+    }
+
+    #[inline(always)]
     fn load_unshifted(from: &[i32; 8], zero: i32, sums: &[i32; 8]) -> Self {
         // SAFETY: see `Avx2Lanes`; the references cover the bytes read.
         unsafe {

@@ -257,12 +257,15 @@ mod tests {
         }
     }
 
-    /// Pages with the given keys and values, `inner` to a position, in heads of 24.
+    /// Values of a head: vectors that are worked on by eight, by two and alone.
+    const HEAD: usize = 88;
+
+    /// Pages with the given keys and values, `inner` to a position, in heads of [`HEAD`].
     fn paged(keys: &[f32], values: &[f32], inner: usize) -> Vec<Box<[u16]>> {
         let positions = keys.chunks(inner).zip(values.chunks(inner)).enumerate();
         let mut arena = vec![vec![0; 2 * PAGE * inner].into_boxed_slice(); (keys.len() / inner).div_ceil(PAGE)];
         for (position, (key, value)) in positions {
-            write_position(&mut arena[position / PAGE], 24, position % PAGE, key, value);
+            write_position(&mut arena[position / PAGE], HEAD, position % PAGE, key, value);
         }
         arena
     }
@@ -274,7 +277,7 @@ mod tests {
         length: usize,
         causal: bool,
     ) -> Vec<f32> {
-        let (heads, head_size) = (2, 24);
+        let (heads, head_size) = (2, HEAD);
         let inner = heads * head_size;
         let count = queries.len() / inner;
         let pages: Vec<u32> = (0..arena.len() as u32).collect();
@@ -310,7 +313,7 @@ mod tests {
     #[test]
     fn attention_has_the_same_bits_on_every_kernel_and_in_any_company() {
         let mut numbers = Numbers(5);
-        let inner = 48;
+        let inner = 2 * HEAD;
         let arena = paged(&numbers.floats(32 * inner), &numbers.floats(32 * inner), inner);
         let queries = numbers.floats(7 * inner);
         for (length, causal) in [(1, true), (25, false), (8, false), (19, true)] {
@@ -329,7 +332,7 @@ mod tests {
     #[test]
     fn attention_is_near_its_formula() {
         let mut numbers = Numbers(6);
-        let (inner, head_size, length) = (48, 24, 13);
+        let (inner, head_size, length) = (2 * HEAD, HEAD, 13);
         // Numbers that bf16 holds exactly.
         let mut exact =
             || -> Vec<f32> { numbers.floats(length * inner).iter().map(|v| (v * 16.0).round() / 16.0).collect() };

@@ -207,6 +207,26 @@ impl Lanes for NeonLanes {
     }
 
     #[inline(always)]
+    fn load_bf16_pairs(from: &[u16; 16]) -> [Self; 2] {
+        // SAFETY: see `NeonLanes`; the reference covers the 16 bytes read at 0 and at 8.
+        let half = |at: usize| unsafe { vreinterpretq_u32_u16(vld1q_u16(from.as_ptr().add(at))) };
+        let (low, high) = (half(0), half(8));
+        // SAFETY: see `NeonLanes`.
+        unsafe {
+            let even = |pairs| vreinterpretq_f32_u32(vshlq_n_u32::<16>(pairs));
+            let odd = |pairs| vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff_0000)));
+            [NeonLanes(even(low), even(high)), NeonLanes(odd(low), odd(high))]
+        }
+    }
+
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        // SAFETY: see `NeonLanes`.
+        let both = |one, other| unsafe { NeonLanes(vzip1q_f32(one, other), vzip2q_f32(one, other)) };
+        [both(self.0, other.0), both(self.1, other.1)]
+    }
+
+    #[inline(always)]
     fn load_unshifted(from: &[i32; 8], zero: i32, sums: &[i32; 8]) -> Self {
         // SAFETY: see `NeonLanes`; the references cover the bytes read at 0 and 4.
         let half = |at: usize| unsafe {

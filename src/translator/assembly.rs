@@ -109,11 +109,12 @@ impl Assembler<'_> {
     }
 
     fn draft<'s>(&self, source: &'s str, offset: usize, parts: &[Part], hypotheses: &[Vec<Hypothesis>]) -> Draft<'s> {
+        let capital = offset == 0 && begins_with_capital(source);
         let mut target = String::new();
         let mut pieces = SentencePieces::default();
         let mut score = 0.0;
         for (part, best) in parts.iter().zip(hypotheses).filter_map(|(part, list)| Some((part, list.first()?))) {
-            let (text, mut part_pieces) = self.surface(best, part.ids.len());
+            let (text, mut part_pieces) = self.surface(best, part.ids.len(), capital && target.is_empty());
             part_pieces.source.clone_from(&part.spans);
             if !target.is_empty() && !text.is_empty() {
                 target.push(' ');
@@ -131,7 +132,7 @@ impl Assembler<'_> {
             pieces,
             score,
             parts: if parts.len() > 1 { parts.iter().map(Part::span).collect() } else { Vec::new() },
-            n_best: self.n_best(hypotheses),
+            n_best: self.n_best(hypotheses, capital),
         }
     }
 
@@ -156,13 +157,13 @@ impl Assembler<'_> {
 
     /// The printed form of a hypothesis with its pieces, without the end of the sentence; `columns` are the source's
     /// pieces with the end.
-    fn surface(&self, hypothesis: &Hypothesis, columns: usize) -> (String, SentencePieces) {
+    fn surface(&self, hypothesis: &Hypothesis, columns: usize, capital: bool) -> (String, SentencePieces) {
         let tokens = self.content(&hypothesis.tokens);
         let mut attention: Vec<Vec<f32>> =
             hypothesis.attention.iter().skip(usize::from(self.shift)).take(tokens.len()).cloned().collect();
         // A hypothesis that was cut off has no step after its last piece: that one looked at nothing.
         attention.resize_with(tokens.len(), || (1..=columns).map(|at| f32::from(at == columns)).collect());
-        let (text, spans) = self.text(tokens);
+        let (text, spans) = self.text(tokens, capital);
         let pieces = SentencePieces {
             source: Vec::new(),
             target: spans,
@@ -172,9 +173,13 @@ impl Assembler<'_> {
         (text, pieces)
     }
 
-    fn text(&self, tokens: &[TokenId]) -> (String, Vec<Span>) {
+    fn text(&self, tokens: &[TokenId], capital: bool) -> (String, Vec<Span>) {
         let mut decoded = self.vocabulary.decode_target(tokens);
-        (punctuation::tidy(&decoded.text, &mut decoded.spans), decoded.spans)
+        let mut text = punctuation::tidy(&decoded.text, &mut decoded.spans);
+        if capital {
+            text = punctuation::capitalize(&text, &mut decoded.spans);
+        }
+        (text, decoded.spans)
     }
 
     fn content<'t>(&self, tokens: &'t [TokenId]) -> &'t [TokenId] {
@@ -185,12 +190,12 @@ impl Assembler<'_> {
     }
 
     /// The n-best list of a sentence in one part; a sentence in several has none, since their lists don't combine.
-    fn n_best(&self, hypotheses: &[Vec<Hypothesis>]) -> Vec<Candidate> {
+    fn n_best(&self, hypotheses: &[Vec<Hypothesis>], capital: bool) -> Vec<Candidate> {
         match hypotheses {
             [list] if list.len() > 1 => list
                 .iter()
                 .map(|hypothesis| Candidate {
-                    target: self.text(self.content(&hypothesis.tokens)).0,
+                    target: self.text(self.content(&hypothesis.tokens), capital).0,
                     score: hypothesis.score,
                 })
                 .collect(),
@@ -198,6 +203,18 @@ impl Assembler<'_> {
         }
     }
 }
+
+/// Whether English begins it with a capital letter: a sentence does, and so does a headline; a word or two by themselves
+/// may be anything, and what begins in Latin letters has its own spelling.
+fn begins_with_capital(source: &str) -> bool {
+    let closing = |c: char| c.is_whitespace() || matches!(c, '"' | '”' | '»' | '’' | ')' | ']');
+    let ended = source.trim_end_matches(closing).ends_with(['.', '!', '?', '؟', '…', '۔']);
+    let first = source.chars().find(|c| c.is_alphanumeric());
+    (ended || source.split_whitespace().nth(LEAST_HEADLINE - 1).is_some()) && !first.is_some_and(char::is_lowercase)
+}
+
+/// The words that make a headline of what has no mark at its end.
+const LEAST_HEADLINE: usize = 4;
 
 /// Adds what follows in the same sentence: words, links and flags move by what is there already, scores add up.
 fn append(whole: &mut Sentence, next: Sentence, source_offset: usize) {
@@ -262,4 +279,23 @@ pub(super) fn document(sentences: Vec<Sentence>, spans: &[Span], source: &str) -
     }
     text += &source[end..];
     Document { text, sentences: placed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_and_headlines_begin_with_a_capital() {
+        for (source, expected) in [
+            ("خسر.", true),
+            ("قال: \"خسر؟\"", true),
+            ("أزمة سيولة تخنق مصارف", true),
+            ("سوق اليخوت الفارهة", false),
+            ("iPhone هاتف.", false),
+            ("", false),
+        ] {
+            assert_eq!(begins_with_capital(source), expected, "{source}");
+        }
+    }
 }

@@ -481,6 +481,15 @@ fn the_version_tells_the_kernel_in_detail() {
 }
 
 #[test]
+fn a_sentence_begins_with_a_capital_and_a_phrase_as_the_model_likes() {
+    let lines = ["--input-format", "lines", "--output-format", "lines"];
+    let output = translate(&lines, "سيول جديدة\nسيول جديدة؟\nسيول جديدة سيول جديدة\n".as_bytes());
+    let text = assert_succeeds(&output);
+    let starts: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(starts, ["people", "People", "People"]);
+}
+
+#[test]
 fn a_lexical_weight_wants_a_table() {
     assert_fails(&translate(&["--lexical-weight", "0.3"], b""), 69, &["lexical.zst", "--lexical-weight 0"]);
     assert_succeeds(&translate(&["--lexical-weight", "0"], ARTICLE.as_bytes()));

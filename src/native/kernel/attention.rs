@@ -26,7 +26,8 @@ fn to_bf16(value: f32) -> u16 {
 pub(in crate::native) struct PagedKeys<'a> {
     pub(in crate::native) arena: &'a [Box<[u16]>],
     pub(in crate::native) pages: &'a [u32],
-    /// Where in a page the layer begins: for each head `head_size / 2 · 8 · 2` keys, then `8 · head_size` values.
+    /// Where in a page the layer begins: for each head its keys, two values of each of the eight, then the next two, and
+    /// then `8 · head_size` values, position by position.
     pub(in crate::native) start: usize,
 }
 

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Words of the pieces 12 and 103, and of 5.
+    /// Words of the pieces 12 and 1003, and of 5.
     fn lexical() -> Lexical {
         let lines = ["bcd\t7:500 8,9:250 99:100", "f\t8,6:900"].map(str::to_owned);
         Lexical { table: Arc::new(table::tests::table(&lines, &table::tests::HEADING)), weight: 1.0 }

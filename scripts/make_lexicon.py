@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     if len(arguments.files) == 1:
-        _, lists = listing.unpack(pathlib.Path(arguments.files[0]).read_bytes(), LISTS)
+        lists = listing.unpack(pathlib.Path(arguments.files[0]).read_bytes(), LISTS)
     else:
         lists = count(*arguments.files, arguments.least)
     heading = ["tarjim lexicon 2", f"weights {arguments.weights}"]

@@ -146,14 +146,11 @@ impl Listing {
         self.len
     }
 
-    /// All lines.
+    /// All lines; for a block that is broken, what is wrong with it.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Result<&str, String>> {
-        self.blocks.iter().flat_map(|block| {
-            let (text, error) = match block.text() {
-                Ok(text) => (Some(text), None),
-                Err(error) => (None, Some(Err(error))),
-            };
-            text.into_iter().flat_map(|text| (0..text.starts.len() - 1).map(|at| Ok(text.line(at)))).chain(error)
+        self.blocks.iter().flat_map(|block| match block.text() {
+            Ok(text) => (0..block.lines).map(|at| Ok(text.line(at))).collect(),
+            Err(error) => vec![Err(error)],
         })
     }
 

@@ -33,17 +33,12 @@ def pack(heading, lists):
 
 
 def unpack(data, names):
-    """The heading lines, and the lists of these names."""
+    """The lists of these names; lines of the heading that belong to none are left out."""
     lines = iter(zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read().decode().split("\n"))
-    heading, counts = [], []
-    for line in lines:
-        if line.split(" ")[0] not in names:
-            heading.append(line)
-            continue
-        _, count, parts = line.split(" ")
+    counts = []
+    for name in names:
+        _, count, parts = next(line for line in lines if line.startswith(name + " ")).split(" ")
         counts.append(int(count))
         for _ in range(int(parts)):
             next(lines)
-        if len(counts) == len(names):
-            break
-    return heading, [[next(lines) for _ in range(count)] for count in counts]
+    return [[next(lines) for _ in range(count)] for count in counts]

@@ -111,7 +111,7 @@ impl Lexicon {
     pub fn builtin() -> Option<&'static Lexicon> {
         static LEXICON: OnceLock<Option<Lexicon>> = OnceLock::new();
         // A file of our own that can't be read is found by the tests, not by users.
-        LEXICON.get_or_init(|| Lexicon::read(BUILTIN.into()).ok()).as_ref()
+        LEXICON.get_or_init(|| Lexicon::open(BUILTIN.into()).ok()).as_ref()
     }
 
     /// Reads `lexicon.zst`.
@@ -119,16 +119,11 @@ impl Lexicon {
     /// # Errors
     /// [`ErrorKind::Model`] naming the line, when it is not what it should be.
     pub fn parse(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
-        let lexicon = Lexicon::read(bytes.into())?;
-        lexicon.check().map_err(|what| broken(&what))?;
-        Ok(lexicon)
+        let checked = |lexicon: Lexicon| lexicon.check().map(|()| lexicon);
+        Lexicon::open(bytes.into()).and_then(checked).map_err(|what| broken(&what))
     }
 
     /// Finds the lists without reading their lines.
-    fn read(bytes: Cow<'static, [u8]>) -> Result<Self> {
-        Lexicon::open(bytes).map_err(|what| broken(&what))
-    }
-
     fn open(bytes: Cow<'static, [u8]>) -> Result<Self, String> {
         let mut file = Packed::new(bytes)?;
         if file.line() != HEADING {

@@ -17,7 +17,7 @@ pub use table::LexicalTable;
 /// The share of attention below which a source piece is not asked.
 const LEAST_ATTENTION: f32 = 0.03;
 
-/// The doubt of the model below which the table is not asked: it would change nothing.
+/// The doubt of the model below which the table is not asked: it would change next to nothing.
 const LEAST_DOUBT: f32 = 0.02;
 
 /// A table and how much it counts in a search.

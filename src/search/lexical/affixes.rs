@@ -33,7 +33,7 @@ impl Affixes {
         let both = |suffix: usize| (0..prefixes.len()).map(move |prefix| (prefix, suffix));
         let mut order: Vec<(usize, usize)> = (0..suffixes.len()).flat_map(both).skip(1).collect();
         let length = |affix: &Affix| affix.of_word.chars().count();
-        order.sort_by_key(|&(prefix, suffix)| length(&prefixes[prefix]) + length(&suffixes[suffix]));
+        order.sort_by_cached_key(|&(prefix, suffix)| length(&prefixes[prefix]) + length(&suffixes[suffix]));
         Affixes { prefixes, suffixes, order }
     }
 
